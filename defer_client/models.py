@@ -1,0 +1,250 @@
+"""The values that travel between an application, a backend and an emulator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Generic, Literal, TypeVar
+
+Json = Any
+"""A JSON value: str, int, float, bool, None, a list of these or a dict from str to these."""
+
+PAGE_SIZE = 20
+MAX_PAGE_SIZE = 1_000
+
+MaxConcurrencyAction = Literal["keep", "cancel"]
+
+
+class State(str, Enum):
+    """Where an execution is in its life. The names are part of the HTTP API."""
+
+    CREATED = "created"
+    STARTED = "started"
+    SUCCEED = "succeed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ABORTING = "aborting"
+    ABORTED = "aborted"
+    DISCARDED = "discarded"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can happen to the execution any more (a rerun is a new execution)."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset({State.SUCCEED, State.FAILED, State.CANCELLED, State.ABORTED, State.DISCARDED})
+
+
+class ErrorCode(str, Enum):
+    """Why an execution failed."""
+
+    INTERNAL = "ER0000"  # the emulator stopped or broke while it ran
+    TIMEOUT = "ER0001"  # it ran longer than its `max_duration`
+    OUT_OF_MEMORY = "ER0002"  # it took more than `memory_limit`; never retried
+    USER = "ER0003"  # the function raised, its result is not JSON, or its process ended
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def _require_number(name: str, value: object, expected: str, kinds: Any, upper: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value <= upper:
+        raise ValueError(f"retry.{name} must be {expected}, not {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryPolicy:
+    """How often, and after how long, a failed execution is tried again.
+
+    The wait before retry `n` (counted from 1) is
+    `min(initial_interval * multiplier**(n-1), max_interval)` times a random factor between
+    `1 - randomization_factor` and `1 + randomization_factor`.
+
+    Raises `ValueError` for values outside their range.
+
+    >>> RetryPolicy(max_attempts=3, initial_interval=10.0).max_attempts
+    3
+    """
+
+    max_attempts: int = 13  # retries after the first run
+    initial_interval: float = 30.0  # seconds
+    multiplier: float = 1.5
+    randomization_factor: float = 0.5  # 0 to 1
+    max_interval: float = 600.0  # seconds
+
+    def __post_init__(self) -> None:
+        real = (int, float)
+        _require_number("max_attempts", self.max_attempts, "an integer of 0 or more", int)
+        _require_number("initial_interval", self.initial_interval, "a number of 0 or more", real)
+        _require_number("multiplier", self.multiplier, "a number of 0 or more", real)
+        _require_number("randomization_factor", self.randomization_factor, "a number from 0 to 1", real, 1)
+        _require_number("max_interval", self.max_interval, "a number of 0 or more", real)
+
+
+NO_RETRY = RetryPolicy(max_attempts=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Execution:
+    """One call of a function: what was asked, where it stands. Never its arguments or its result.
+
+    All times are aware and in UTC, on the emulator's clock.
+    """
+
+    id: str
+    state: State
+    function_name: str
+    function_id: str
+    scheduled_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None  # start of the latest attempt
+    finished_at: datetime | None = None
+    error_code: ErrorCode | None = None
+    executed_by: str | None = None  # id of the execution that started this one
+    rerun_of: str | None = None
+    attempt: int = 0  # number of the latest attempt; 0 before the first start
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """The error of a failed execution or attempt, as it is stored and sent."""
+
+    name: str  # the exception's class name
+    message: str
+    stack: str
+    code: ErrorCode
+    module: str | None = None  # where the exception's class can be imported from
+    arguments: Sequence[Json] | None = None  # its `args`, when they are JSON
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt(Execution):
+    """One run of an execution's function. Its id is `<execution id>.<attempt>`."""
+
+    generation: int = 0  # of the code that ran, counted from 1 in each emulator's life
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arguments:
+    """The arguments of an execution."""
+
+    positional: Sequence[Json] = ()
+    keyword: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogLine:
+    """One line that an execution printed."""
+
+    time: datetime
+    attempt: int
+    stream: Literal["stdout", "stderr", "system"]
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A request to run a function: what every backend's `enqueue` takes."""
+
+    function_name: str
+    arguments: Arguments = Arguments()
+    delay: timedelta | datetime | None = None  # from now, or until a moment on the emulator's clock
+    discard_after: timedelta | datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    awaited: bool = False  # the caller waits for the result
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How an execution ended."""
+
+    execution: Execution
+    result: Json = None  # the returned value, when it succeeded
+    failure: Failure | None = None  # when it failed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """Which page of a list: `first` (after a cursor) or `last` (before one). Lists are newest first.
+
+    Raises `ValueError` when both kinds are given, or a size is outside 1 to 1,000.
+    """
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+
+    def __post_init__(self) -> None:
+        forward = self.first is not None or self.after is not None
+        backward = self.last is not None or self.before is not None
+        if forward and backward:
+            raise ValueError("page: give first and after, or last and before, not both")
+        for name in ("first", "last"):
+            size = getattr(self, name)
+            if size is None:
+                continue
+            if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_PAGE_SIZE:
+                raise ValueError(f"page.{name} must be an integer from 1 to {MAX_PAGE_SIZE}, not {size!r}")
+
+    @property
+    def is_backward(self) -> bool:
+        return self.last is not None or self.before is not None
+
+    @property
+    def size(self) -> int:
+        return self.first or self.last or PAGE_SIZE
+
+    @property
+    def cursor(self) -> str | None:
+        return self.before if self.is_backward else self.after
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageInfo:
+    has_next_page: bool
+    has_prev_page: bool
+    start_cursor: str  # "" on an empty page
+    end_cursor: str
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageOf(Generic[T]):
+    """One page of a list, newest first, and how to go on from it."""
+
+    data: Sequence[T]
+    page_info: PageInfo
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """An interval of time, both ends included; a missing end is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutionFilters:
+    """Which executions to list. All given filters must match; an empty one matches everything."""
+
+    states: Sequence[State] = ()
+    function_ids: Sequence[str] = ()
+    error_codes: Sequence[ErrorCode] = ()
+    scheduled_at: Interval | None = None
+    started_at: Interval | None = None  # never started is outside every interval
+    executed_by: str | None = None
+    metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)  # each key: any of its values

@@ -1,0 +1,1 @@
+"""The local emulator: the scheduler, its store, its workers and its console."""

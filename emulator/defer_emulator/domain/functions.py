@@ -1,0 +1,70 @@
+"""What the emulator knows of one of the project's functions."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Literal
+
+from defer_client.models import NO_RETRY, MaxConcurrencyAction, RetryPolicy
+
+FunctionKind = Literal["background", "cron"]
+
+FunctionStatus = Literal["ready", "broken", "removed"]
+"""`broken`: its file does not import now. `removed`: its file is gone. Executions of both wait."""
+
+ParameterKind = Literal[
+    "positional_only", "positional_or_keyword", "var_positional", "keyword_only", "var_keyword"
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """One parameter of a function, as its signature shows it."""
+
+    name: str
+    kind: ParameterKind
+    required: bool
+    annotation: str | None = None  # as written, such as "int | None"
+    default: str | None = None  # its repr
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FunctionSpec:
+    """A function of the project with its options, as importing its file showed them."""
+
+    name: str
+    module: str  # dotted, the name under which the application imports it
+    file: str  # relative to the project's root, with forward slashes
+    line: int
+    kind: FunctionKind
+    cron: str | None = None
+    retry: RetryPolicy = NO_RETRY
+    concurrency: int | None = None
+    max_duration: float = 1800.0  # seconds of real time
+    max_concurrency_action: MaxConcurrencyAction = "keep"
+    parameters: tuple[Parameter, ...] = ()
+    is_async: bool = True
+    doc: str | None = None  # the first line of its docstring
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegisteredFunction:
+    """A function as the project's file remembers it, with what was decided about it since."""
+
+    id: str
+    spec: FunctionSpec
+    status: FunctionStatus
+    problem: str | None  # why it is broken: one line, with file:line
+    paused: bool
+    cron_after: int | None  # µs on the emulated clock: minutes after it count
+
+
+def function_id(project_id: str, name: str) -> str:
+    """The id of the function of that name: stable within a project.
+
+    >>> function_id("0191d1a0-0000-7000-8000-000000000000", "send_mail") == function_id(
+    ...     "0191d1a0-0000-7000-8000-000000000000", "send_mail")
+    True
+    """
+    return str(uuid.uuid5(uuid.UUID(project_id), name))

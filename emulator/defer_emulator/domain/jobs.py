@@ -1,0 +1,56 @@
+"""The values that a scheduler and its pool of workers exchange, and what the pool tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from defer_client.models import Failure
+from defer_emulator.domain.work import LogChunk
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One attempt to run."""
+
+    sequence: int
+    execution_id: str
+    attempt: int
+    function: str
+    module: str
+    arguments: str  # JSON, as in `Running`
+    max_duration: float  # seconds of real time
+
+
+End = Literal["returned", "raised", "died", "timed_out", "out_of_memory", "killed"]
+"""How an attempt ended: its function returned or raised, its process died by itself, the pool
+ended it for its deadline or its memory, or the scheduler asked for its end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobEnd:
+    """What the pool says of an attempt that is over. Its process runs nothing of it any more."""
+
+    sequence: int
+    attempt: int
+    end: End
+    result: str | None = None  # JSON text, when it returned
+    failure: Failure | None = None  # else
+
+
+class PoolListener(Protocol):
+    """What the pool tells, always from the event loop's thread."""
+
+    def on_output(self, chunks: Sequence[LogChunk]) -> None: ...
+
+    def on_request(self, sequence: int, request: int, method: str, params: dict[str, Any]) -> None:
+        """The attempt asks for something of its backend; `Pool.answer` replies with the same number."""
+
+    def on_request_cancelled(self, sequence: int, request: int) -> None:
+        """The attempt does not wait for that answer any more."""
+
+    def on_end(self, end: JobEnd) -> None: ...
+
+    def on_capacity(self) -> None:
+        """A worker has become idle."""

@@ -1,0 +1,1 @@
+"""What happened, for whoever shows it."""

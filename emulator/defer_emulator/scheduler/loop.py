@@ -1,0 +1,410 @@
+"""The scheduler: one tick after another, each one transaction.
+
+A tick settles what has ended, looks at what others wrote, discards, fires crons, and claims what is due.
+Only after its commit is anything started, answered or told. A tick that cannot be written loses nothing:
+what it wanted to settle stays here and is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from defer_client import wire
+from defer_client.backend import Backend
+from defer_client.errors import DeferError, StateFileError
+from defer_client.models import NO_RETRY, RetryPolicy, State
+from defer_emulator.domain import settlement
+from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
+from defer_emulator.scheduler.crons import CronTable, Due
+from defer_emulator.scheduler.ports import (
+    Change,
+    Claim,
+    Completion,
+    Job,
+    JobEnd,
+    Limits,
+    Listener,
+    LogChunk,
+    Pool,
+    Running,
+    SchedulerStore,
+    Transaction,
+)
+from defer_emulator.scheduler.requests import answer
+from defer_emulator.scheduler.telling import Teller
+from defer_emulator.scheduler.waits import Answer, Waits
+
+POLL_INTERVAL = 0.05  # seconds: how late a lost wake-up may be noticed
+RETRY_INTERVAL = 1.0  # seconds between tries to write a file that cannot be written
+LOG_INTERVAL = 0.05  # seconds: how late a line that was printed can be read
+LONGEST_SLEEP = 60.0  # seconds: a machine clock that jumps is noticed at the latest then
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Attempt:
+    """One that was dispatched."""
+
+    running: Running
+    begun: float  # `time.monotonic()` at its start
+
+
+class Scheduler:
+    """Decides what runs when. Lives in one event loop; implements `PoolListener`.
+
+    `backend_for` gives the backend on whose behalf an execution, named by its id, calls others.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SchedulerStore,
+        pool: Pool,
+        bus: Listener,
+        backend_for: Callable[[str], Backend],
+        max_concurrency: int = 100,
+        only: Collection[str] = (),
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._pool = pool
+        self._tell = Teller(bus)
+        self._backend_for = backend_for
+        self._max_concurrency = max_concurrency
+        self._only = frozenset(only)
+        self._chance = chance
+        self._functions: dict[str, RegisteredFunction] = {}
+        self._limits: dict[str, Limits] = {}
+        self._crons = CronTable()
+        self._waits = Waits()
+        self._active: dict[int, _Attempt] = {}  # by sequence; their processes live
+        self._ended: list[tuple[_Attempt, JobEnd]] = []  # over, not yet written
+        self._releasing: set[int] = set()  # parents that a clean stop puts back
+        self._answers: list[Answer] = []  # to send after the next commit
+        self._logs: list[LogChunk] = []
+        self._revision = 0
+        self._epoch: int | None = None
+        self._data_version = -1
+        self._claiming = False
+        self._troubled = False
+        self._soon: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._poller: asyncio.Task[None] | None = None
+        self._log_timer: asyncio.TimerHandle | None = None
+        self._settled = asyncio.Event()
+        self._requests: set[asyncio.Task[None]] = set()
+
+    # --- life -----------------------------------------------------------------------------
+
+    def recover(self) -> int:
+        """End what an earlier emulator left running. Call before anything is claimed.
+
+        Returns how many executions that were.
+        """
+        with self._store.write() as tx:
+            self._load_functions(tx)
+            left = tx.running()
+            tx.settle([self._interrupted(running, tx.now) for running in left])
+            self._revision = tx.revision
+        return len(left)
+
+    def adopt(self, functions: Collection[FunctionSpec], broken: Mapping[str, str]) -> None:
+        """Take over the functions of a new generation of code; see `Transaction.register`."""
+        with self._store.write() as tx:
+            tx.register(functions, broken)
+            self._load_functions(tx)
+        self.wake()
+
+    def start(self) -> None:
+        """Begin to claim, in the running event loop."""
+        self._claiming = True
+        self._poller = asyncio.get_running_loop().create_task(self._poll())
+        self.wake()
+
+    @property
+    def functions(self) -> Mapping[str, RegisteredFunction]:
+        return self._functions
+
+    @property
+    def running_count(self) -> int:
+        return len(self._active)
+
+    async def drain(self) -> None:
+        """Start nothing new and return when nothing runs.
+
+        A parent that waits for a child that does not run is put back: it starts anew another day, and
+        that costs no attempt.
+        """
+        self._claiming = False
+        self.wake()
+        while self._active or self._ended:
+            self._settled.clear()
+            await self._settled.wait()
+
+    def close(self) -> None:
+        """Stop at once. What still runs must have been killed; it is settled as interrupted."""
+        self._claiming = False
+        for handle in (self._soon, self._timer, self._log_timer, self._poller, *self._requests):
+            if handle is not None:
+                handle.cancel()
+        with self._store.write() as tx:
+            tx.settle([self._completion(attempt, end, tx.now) for attempt, end in self._ended])
+            tx.append_logs(self._logs)
+            tx.settle([self._interrupted(attempt.running, tx.now) for attempt in self._active.values()])
+        self._ended.clear()
+        self._logs.clear()
+        self._active.clear()
+
+    def _load_functions(self, tx: Transaction) -> None:
+        functions = tx.functions()
+        self._epoch = tx.epoch
+        self._functions = {function.spec.name: function for function in functions}
+        self._limits = {
+            name: Limits(concurrency=function.spec.concurrency, action=function.spec.max_concurrency_action)
+            for name, function in self._functions.items()
+            if function.status == "ready" and (not self._only or name in self._only)
+        }
+        self._crons.update(functions)
+
+    # --- waking up ------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something may have to be done: tick at the end of this turn of the event loop."""
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._tick_now)
+
+    async def _poll(self) -> None:
+        """The slow fallback: a wake-up that was lost costs 50 ms, not the execution."""
+        while True:
+            await asyncio.sleep(POLL_INTERVAL)
+            if self._store.data_version() != self._data_version:
+                self.wake()
+
+    def _tick_now(self) -> None:
+        self._soon = None
+        try:
+            self._tick()
+        except StateFileError as error:
+            self._epoch = None  # whatever was taken from the cron table is read again
+            if not self._troubled:
+                self._tell.trouble(error)
+            self._troubled = True
+            self._sleep(RETRY_INTERVAL)
+
+    def _sleep(self, seconds: float | None) -> None:
+        """Tick again after so long at the latest; None: only when woken."""
+        if self._timer is not None:
+            self._timer.cancel()
+        delay = LONGEST_SLEEP if seconds is None else min(max(seconds, 0.0), LONGEST_SLEEP)
+        self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
+
+    # --- one tick -------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self._data_version = self._store.data_version()
+        with self._store.write() as tx:
+            now = tx.now
+            foreign = tx.changes_since(self._revision)
+            if tx.epoch != self._epoch:
+                self._load_functions(tx)
+            completions = [self._completion(attempt, end, now) for attempt, end in self._ended]
+            completions += self._stale_aborts(foreign)
+            settled = tx.settle(completions)
+            tx.append_logs(self._logs)
+            discarded = tx.discard_due()
+            crons = self._fire_crons(tx)
+            self._take_answers((*foreign, *settled, *discarded))
+            claim = self._claim(tx)
+            next_discard = tx.next_discard()
+            self._revision = tx.revision
+        # Committed. Nothing below may fail for want of the file.
+        ended, self._ended, self._logs, self._troubled = self._ended, [], [], False
+        self._tell_ended(now, ended, completions, settled)
+        self._tell.changed(now, foreign, discarded, claim.cancelled)
+        self._tell.missed(crons)
+        self._abort(foreign)
+        self._send_answers()
+        self._dispatch(now, claim)
+        self._release_parked()
+        self._plan(claim, next_discard)
+        self._settled.set()
+
+    def _completion(self, attempt: _Attempt, end: JobEnd, now: int) -> Completion:
+        if end.sequence in self._releasing and end.end == "killed":
+            return settlement.release(attempt.running, now=now)
+        policy = self._policy(attempt.running.function)
+        return settlement.settle(end, policy, now=now, jitter=self._chance())
+
+    def _interrupted(self, running: Running, now: int) -> Completion:
+        return settlement.interrupt(running, self._policy(running.function), now=now, jitter=self._chance())
+
+    def _policy(self, function: str) -> RetryPolicy:
+        registered = self._functions.get(function)
+        return NO_RETRY if registered is None else registered.spec.retry
+
+    def _stale_aborts(self, foreign: Iterable[Change]) -> list[Completion]:
+        """An abort of what does not run here: there is nothing to kill, so it is done."""
+        ended = {end.sequence for _, end in self._ended}
+        return [
+            Completion(sequence=change.sequence, attempt=change.attempt, state=State.ABORTED)
+            for change in foreign
+            if change.state is State.ABORTING and change.sequence not in self._active.keys() | ended
+        ]
+
+    def _fire_crons(self, tx: Transaction) -> list[Due]:
+        next_due = self._crons.next_due()
+        if next_due is None or next_due > tx.now:
+            return []
+        self._load_functions(tx)  # a pause counts at once
+        due = self._crons.take_due(tx.now)
+        for cron in due:
+            for minute in cron.minutes:
+                tx.fire_cron(cron.function, minute)
+            tx.cron_seen(cron.function, cron.seen)
+        return due
+
+    def _take_answers(self, changes: Iterable[Change]) -> None:
+        """Find whose waits are over. What is found stays until it could be sent."""
+        for change in changes:
+            if change.state.is_final:
+                self._answers += self._waits.ended(change.id)
+        self._answers += self._waits.resume(self._free_places())
+
+    def _free_places(self) -> int:
+        return max(0, self._max_concurrency - (len(self._active) - self._waits.parked_count()))
+
+    def _claim(self, tx: Transaction) -> Claim:
+        if not self._claiming:
+            return Claim(started=(), cancelled=(), backlog=0, next_due=None)
+        places = min(self._free_places(), self._pool.idle)
+        return tx.claim(self._limits, places, self._pool.generation)
+
+    # --- after the commit -----------------------------------------------------------------
+
+    def _tell_ended(
+        self,
+        now: int,
+        ended: Sequence[tuple[_Attempt, JobEnd]],
+        completions: Sequence[Completion],
+        settled: Sequence[Change],
+    ) -> None:
+        rows = {change.sequence: change for change in settled}
+        for (attempt, end), completion in zip(ended, completions, strict=False):
+            released = end.sequence in self._releasing
+            self._releasing.discard(end.sequence)
+            if row := rows.get(end.sequence):
+                duration = time.monotonic() - attempt.begun
+                self._tell.ended(now, row, end.attempt, completion.failure, duration, released=released)
+
+    def _abort(self, foreign: Iterable[Change]) -> None:
+        for change in foreign:
+            if change.state is State.ABORTING and change.sequence in self._active:
+                self._pool.kill(change.sequence)
+
+    def _send_answers(self) -> None:
+        answers, self._answers = self._answers, []
+        if not answers:
+            return
+        outcomes = self._store.outcomes({ready.execution_id for ready in answers})
+        for ready in answers:
+            if ready.sequence in self._active:
+                result = wire.outcome_to_json(outcomes[ready.execution_id])
+                self._pool.answer(ready.sequence, ready.request, result=result)
+
+    def _dispatch(self, now: int, claim: Claim) -> None:
+        for running in claim.started:
+            attempt = _Attempt(running=running, begun=time.monotonic())
+            self._active[running.sequence] = attempt
+            spec = self._functions[running.function].spec
+            self._pool.start(
+                Job(
+                    sequence=running.sequence,
+                    execution_id=running.id,
+                    attempt=running.attempt,
+                    function=running.function,
+                    module=spec.module,
+                    arguments=running.arguments,
+                    max_duration=spec.max_duration,
+                )
+            )
+            self._tell.started(now, running)
+
+    def _release_parked(self) -> None:
+        """While draining, put back who waits for something that will not end before the stop."""
+        if self._claiming or not self._active:
+            return
+        running = {attempt.running.id for attempt in self._active.values()}
+        for sequence in tuple(self._active):
+            awaited = self._waits.awaited_by(sequence)
+            if awaited and sequence not in self._releasing and running.isdisjoint(awaited):
+                self._releasing.add(sequence)
+                self._pool.kill(sequence)
+
+    def _plan(self, claim: Claim, next_discard: int | None) -> None:
+        waiting = min(claim.backlog, self._free_places())
+        if waiting:
+            self._pool.want(waiting)
+        moments = [
+            moment for moment in (claim.next_due, next_discard, self._crons.next_due()) if moment is not None
+        ]
+        self._sleep(self._store.emulated_delay(min(moments)) if moments else None)
+
+    # --- what the pool tells --------------------------------------------------------------
+
+    def on_capacity(self) -> None:
+        self.wake()
+
+    def on_end(self, end: JobEnd) -> None:
+        self._ended.append((self._active.pop(end.sequence), end))
+        self._waits.drop(end.sequence)
+        self.wake()
+
+    def on_output(self, chunks: Sequence[LogChunk]) -> None:
+        self._logs += chunks
+        for chunk in chunks:
+            attempt = self._active.get(chunk.sequence)
+            if attempt is not None:
+                self._tell.printed(attempt.running, chunk)
+        if self._log_timer is None:
+            self._log_timer = asyncio.get_running_loop().call_later(LOG_INTERVAL, self._write_logs)
+
+    def _write_logs(self) -> None:
+        self._log_timer = None
+        if self._logs:
+            self.wake()
+
+    def on_request(self, sequence: int, request: int, method: str, params: dict[str, Any]) -> None:
+        attempt = self._active.get(sequence)
+        if attempt is None:
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(attempt.running, request, method, params))
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
+
+    async def _serve(self, running: Running, request: int, method: str, params: dict[str, Any]) -> None:
+        backend = self._backend_for(running.id)
+        try:
+            if method == "wait":
+                await self._wait(backend, running.sequence, request, params["execution_id"])
+                return
+            result, problem = await answer(backend, method, params), None
+        except DeferError as error:
+            result, problem = None, wire.error_to_json(error)
+        if running.sequence in self._active:
+            self._pool.answer(running.sequence, request, result=result, error=problem)
+
+    async def _wait(self, backend: Backend, sequence: int, request: int, execution_id: str) -> None:
+        execution = await backend.get_execution(execution_id)
+        if execution.state.is_final:
+            outcome = self._store.outcomes([execution.id])[execution.id]
+            self._pool.answer(sequence, request, result=wire.outcome_to_json(outcome))
+        else:
+            self._waits.add(sequence, request, execution.id)
+            self.wake()  # it gave its place back
+
+    def on_request_cancelled(self, sequence: int, request: int) -> None:
+        self._waits.cancel(sequence, request)

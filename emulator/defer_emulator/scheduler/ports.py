@@ -1,0 +1,148 @@
+"""What the scheduler needs from its surroundings. It owns these protocols; tests fake them.
+
+Times are integers: microseconds since the epoch, on the emulated clock unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from defer_client.models import Outcome
+from defer_emulator.domain.functions import FunctionSpec, FunctionStatus, RegisteredFunction
+from defer_emulator.domain.jobs import End, Job, JobEnd, PoolListener
+from defer_emulator.domain.work import Change, Claim, Completion, Limits, LogChunk, Running
+
+# --- the store --------------------------------------------------------------------------------
+
+
+class Transaction(Protocol):
+    """One write transaction. Everything in it happens at one instant, or not at all."""
+
+    @property
+    def now(self) -> int:
+        """The emulated time, read once when the transaction began."""
+
+    @property
+    def revision(self) -> int:
+        """The number that this transaction stamps on what it writes."""
+
+    def changes_since(self, revision: int) -> list[Change]:
+        """Rows written by others after `revision`, oldest first."""
+
+    def settle(self, completions: Sequence[Completion]) -> list[Change]:
+        """Write the ends of attempts, in order; the rows as they are now."""
+
+    def append_logs(self, chunks: Sequence[LogChunk]) -> None: ...
+
+    def discard_due(self) -> list[Change]:
+        """Discard what was not started before its `discard_after`."""
+
+    def next_discard(self) -> int | None: ...
+
+    def claim(self, limits: Mapping[str, Limits], places: int, generation: int) -> Claim:
+        """Start due executions of the functions in `limits`, at most `places`, in their order.
+
+        Functions that are missing in `limits` (broken, removed, unknown) or paused do not start.
+        """
+
+    def running(self) -> list[Running]:
+        """All that are started or aborting, oldest first."""
+
+    def fire_cron(self, function: str, minute: int) -> Change | None:
+        """Create the execution of a cron's minute, once for each minute and clock epoch; else None."""
+
+    def cron_seen(self, function: str, minute: int) -> None:
+        """Minutes up to this one never fire again."""
+
+    def register(
+        self,
+        functions: Collection[FunctionSpec],
+        broken: Mapping[str, str],
+    ) -> None:
+        """Make the table of functions equal to the project: `broken` maps a function that cannot be
+        imported now to the reason; it keeps its last options. What is in neither is `removed`. A cron
+        whose expression is new counts from now on."""
+
+    def functions(self) -> list[RegisteredFunction]: ...
+
+    @property
+    def epoch(self) -> int:
+        """The clock's epoch: it grows when the clock is moved back."""
+
+
+class SchedulerStore(Protocol):
+    def write(self) -> AbstractContextManager[Transaction]:
+        """A transaction: committed at the end of the block, rolled back by an exception.
+
+        Raises `StateFileError` when the file cannot be written.
+        """
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has written. Costs 3 µs."""
+
+    def now(self) -> int:
+        """The emulated time."""
+
+    def emulated_delay(self, until: int) -> float | None:
+        """Seconds of real time until the emulated clock shows `until`; None while it is frozen before it."""
+
+    def outcomes(self, ids: Collection[str]) -> dict[str, Outcome]:
+        """How these executions ended; those that have not are left out."""
+
+
+# --- the pool ---------------------------------------------------------------------------------
+
+
+class Pool(Protocol):
+    """The worker processes. All methods return at once."""
+
+    @property
+    def generation(self) -> int:
+        """Number of the code that idle workers run."""
+
+    @property
+    def idle(self) -> int:
+        """Workers that can take a job now. 0 while new code is loading."""
+
+    def want(self, backlog: int) -> None:
+        """So many jobs wait for a worker: start some, as many as seems useful."""
+
+    def start(self, job: Job) -> None:
+        """Run on an idle worker. Raises `RuntimeError` when there is none."""
+
+    def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
+        """Reply to a request: a JSON value, or an error as `wire.error_to_json` makes it."""
+
+    def kill(self, sequence: int) -> None:
+        """End the attempt and every process it started; `on_end` follows within 2 s with end "killed"."""
+
+
+# --- what it tells ----------------------------------------------------------------------------
+
+
+class Listener(Protocol):
+    """Who wants to know what happened: the terminal, the console, webhooks."""
+
+    def publish(self, event: Any) -> None:
+        """An event of `defer_emulator.notify.events`, after it was committed."""
+
+
+__all__ = [
+    "Change",
+    "Claim",
+    "Completion",
+    "End",
+    "FunctionStatus",
+    "Job",
+    "JobEnd",
+    "Limits",
+    "Listener",
+    "LogChunk",
+    "Pool",
+    "PoolListener",
+    "Running",
+    "SchedulerStore",
+    "Transaction",
+]
