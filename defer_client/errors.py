@@ -174,7 +174,10 @@ class ExecutionEnded(DeferError):
 
 
 class ExecutionFailed(ExecutionEnded):
-    """The awaited execution failed. `__cause__` is the original exception where it can be rebuilt."""
+    """The awaited execution failed. `__cause__` is the original exception where it can be rebuilt.
+
+    `name`, `message` and `stack` are those of the original exception.
+    """
 
     code = "execution_failed"
 
@@ -183,6 +186,11 @@ class ExecutionFailed(ExecutionEnded):
         self.failure = failure
         self.name = failure.name
         self.stack = failure.stack
+
+    def __str__(self) -> str:
+        said = self.name if self.message == self.name else f"{self.name}: {self.message}"
+        hint = f"\n  hint: {self.hint}" if self.hint else ""
+        return f"{self.execution.function_name} failed: {said}{hint}"
 
 
 class ExecutionCancelled(ExecutionEnded):

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from defer_client import ErrorCode, Failure
+from defer_client.failures import failure_of, rebuild
+
+
+def raised(error: BaseException) -> Failure:
+    try:
+        raise error
+    except BaseException as caught:
+        return failure_of(caught)
+
+
+class Custom(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(f"failed with {code}")
+
+
+class Hostile(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_a_failure_has_the_name_message_stack_and_place_of_the_exception() -> None:
+    failure = raised(ValueError("no", 3))
+    assert (failure.name, failure.module, failure.arguments) == ("ValueError", "builtins", ["no", 3])
+    assert failure.message == "('no', 3)"
+    assert failure.stack.startswith("Traceback (most recent call last):")
+    assert failure.code is ErrorCode.USER
+
+
+def test_an_exception_without_a_message_gives_its_class_name() -> None:
+    assert raised(ValueError()).message == "ValueError"
+
+
+def test_hostile_exceptions_become_failures_too() -> None:
+    assert "RuntimeError" in raised(Hostile()).message
+    assert raised(ValueError(object())).arguments is None
+    json.dumps(raised(ValueError("\udc80")).message).encode()
+    raised(ValueError("\udc80")).stack.encode()
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyError("k"), OSError(2, "gone"), ValueError()])
+def test_an_exception_is_rebuilt(error: Exception) -> None:
+    rebuilt = rebuild(raised(error))
+    assert type(rebuilt) is type(error)
+    assert repr(rebuilt) == repr(error)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"module": None},
+        {"arguments": None},
+        {"module": "no_such_module"},
+        {"module": "json.nowhere"},
+        {"module": ""},
+        {"module": ".relative"},
+        {"name": "NoSuchError"},
+        {"name": "print"},
+        {"name": "int"},
+        {"name": "SystemExit"},
+        {"name": "UnicodeDecodeError"},
+    ],
+)
+def test_what_cannot_be_rebuilt_is_left_out(changes: dict[str, Any]) -> None:
+    assert rebuild(replace(raised(ValueError("no")), **changes)) is None
+
+
+def test_an_exception_that_would_say_something_else_is_left_out() -> None:
+    assert rebuild(raised(Custom(3))) is None
