@@ -1,0 +1,1 @@
+"""The project's `defer/` folder: finding, reading and judging functions without running them."""
