@@ -13,7 +13,7 @@ EMULATOR = ROOT / "emulator" / "defer_emulator"
 # From the top down; what stands in one row are siblings.
 LAYERS: list[set[str]] = [
     {"defer_cli"},
-    {"defer_emulator.app", "defer_emulator.pytest_plugin"},
+    {"defer_emulator.app", "defer_emulator.generations", "defer_emulator.pytest_plugin"},
     {"defer_emulator.web", "defer_emulator.scheduler"},
     {"defer_emulator.backend", "defer_emulator.operations"},
     {

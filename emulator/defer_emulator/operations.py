@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from defer_client.models import Execution, ExecutionFilters, Page, PageOf
+from defer_client.errors import (
+    AmbiguousId,
+    Conflict,
+    ExecutionNotCancellable,
+    ExecutionNotFound,
+    UnknownFunction,
+)
+from defer_client.models import Execution, ExecutionFilters, Page, PageOf, State
+from defer_emulator.clock import to_datetime, to_micros
 from defer_emulator.domain.functions import RegisteredFunction
+from defer_emulator.domain.ids import attempt_id, parse_id, short_id
+from defer_emulator.store.listing import Wanted
+from defer_emulator.store.store import Store
+
+_PART_OF_ID = re.compile(r"(?P<part>[0-9a-f-]{4,36})(?:\.(?P<attempt>[1-9][0-9]{0,8}))?", re.ASCII)
+_SHOWN = 5  # candidates in a message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,4 +71,151 @@ class Operations(Protocol):
 
     async def resume(self, name: str | None = None) -> None: ...
 
+    async def is_paused(self) -> bool:
+        """Whether everything is."""
+
+    async def cancel_tree(self, execution_id: str, *, force: bool = False) -> list[Execution]:
+        """Cancel an execution and all that it started, and they; with `force`, abort what runs. Returns
+        those that changed, oldest first. Raises `ExecutionNotFound`; and `ExecutionNotCancellable`,
+        with nothing done, when it runs and there is no force, or when nothing of it is left."""
+
     async def clock(self) -> ClockStatus: ...
+
+
+class LocalOperations:
+    """`Operations` over a project's file. `wake` is called after every write, to tell the scheduler."""
+
+    def __init__(self, store: Store, *, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._wake = wake
+
+    async def project_id(self) -> str:
+        return self._store.project_id
+
+    # --- functions --------------------------------------------------------------------------
+
+    async def functions(self) -> list[RegisteredFunction]:
+        """All that the project's file knows, by name. While everything is paused, each of them is."""
+        return self._store.functions()
+
+    async def find_function(self, name: str) -> RegisteredFunction:
+        """By exact name, else from camelCase to snake_case. Raises `UnknownFunction` with "did you mean"."""
+        present = {one.spec.name: one for one in self._store.functions() if one.status != "removed"}
+        for candidate in (name, _snake_case(name)):
+            if candidate in present:
+                return present[candidate]
+        close = difflib.get_close_matches(_snake_case(name), present, n=1)
+        raise UnknownFunction(
+            f"there is no function {name[:80]!r} in this project",
+            hint=f"did you mean {close[0]}?" if close else "`defer functions` lists what there is",
+        )
+
+    async def pause(self, name: str | None = None) -> None:
+        """Of one function, or of everything. Raises `UnknownFunction`."""
+        await self._set_paused(name, True)
+
+    async def resume(self, name: str | None = None) -> None:
+        """Of one function, or of everything that was not paused by its own name. Raises `UnknownFunction`."""
+        await self._set_paused(name, False)
+
+    async def _set_paused(self, name: str | None, paused: bool) -> None:
+        known = None if name is None else (await self.find_function(name)).spec.name
+        with self._store.write() as tx:
+            tx.pause(known, paused=paused)
+        self._wake()
+
+    async def is_paused(self) -> bool:
+        return self._store.is_paused()
+
+    async def clock(self) -> ClockStatus:
+        clock, real = self._store.clock(), self._store.real()
+        return ClockStatus(
+            mode=clock.mode,
+            now=to_datetime(clock.at(real)),
+            offset=timedelta(microseconds=clock.at(real) - real),
+            epoch=clock.epoch,
+        )
+
+    # --- executions -------------------------------------------------------------------------
+
+    async def search(self, page: Page, search: Search) -> PageOf[Execution]:
+        """Newest first. Raises `InvalidRequest` for an unknown cursor."""
+        since = search.created_since
+        if isinstance(since, timedelta):
+            since = to_datetime(self._store.now()) - since
+        wanted = Wanted(
+            filters=search.filters,
+            functions=search.function_names or None,
+            created_from=None if since is None else to_micros(since),
+            text=search.text or None,
+        )
+        return self._store.list_executions(page, wanted)
+
+    async def children(self, execution_id: str, limit: int = 1_000) -> list[Execution]:
+        """What it started, oldest first. Raises `ExecutionNotFound`."""
+        return self._store.children(execution_id, limit)
+
+    async def cancel_tree(self, execution_id: str, *, force: bool = False) -> list[Execution]:
+        changed = []
+        with self._store.write() as tx:
+            root = tx.require(execution_id)
+            if State(root["state"]) is State.STARTED and not force:
+                tx.cancel(root, force=False)  # says why it cannot be
+            for row in tx.descendants(root["id"]):
+                try:
+                    changed.append(tx.cancel(row, force=force))
+                except Conflict:
+                    continue  # it has ended, or runs and is left alone
+            if not changed:
+                raise ExecutionNotCancellable(
+                    f"nothing of execution {short_id(root['id'])} and what it started can be cancelled"
+                )
+        self._wake()
+        return changed
+
+    async def resolve_id(self, text: str) -> str:
+        """The id that a full id, an attempt's id, a unique prefix or suffix of four or more, `@last` or
+        `@last-failed` means. Raises `ExecutionNotFound`, `AmbiguousId`."""
+        if text in ("@last", "@last-failed"):
+            return self._latest(text)
+        if parse_id(text) is not None:
+            return self._store.get(text).id
+        found = _PART_OF_ID.fullmatch(text.lower())
+        if found is None:
+            raise ExecutionNotFound(
+                f"{text[:60]!r} is no id of an execution",
+                hint="give an id, four or more characters of its beginning or end, @last or @last-failed",
+            )
+        candidates = self._store.ids_like(found["part"], _SHOWN + 1)
+        if not candidates:
+            raise ExecutionNotFound(
+                f"no execution has an id that begins or ends with {found['part']}",
+                hint="`defer list` shows the ids there are",
+            )
+        if len(candidates) > 1:
+            shown = ", ".join(f"{short_id(one)} ({function})" for one, function in candidates[:_SHOWN])
+            more = " and more" if len(candidates) > _SHOWN else ""
+            raise AmbiguousId(
+                f"{found['part']} may be any of {shown}{more}",
+                hint="give more characters of the one you mean",
+            )
+        execution_id = candidates[0][0]
+        if found["attempt"] is None:
+            return execution_id
+        return self._store.get(attempt_id(execution_id, int(found["attempt"]))).id
+
+    def _latest(self, text: str) -> str:
+        failed = text == "@last-failed"
+        latest = self._store.latest(failed=failed)
+        if latest is None:
+            raise ExecutionNotFound(
+                f"{text}: no execution has failed" if failed else f"{text}: there are no executions yet",
+                hint="`defer list` shows what there is",
+            )
+        return latest
+
+
+def _snake_case(name: str) -> str:
+    """`sendHTMLMail` → `send_html_mail`: the name that the same function has in Python."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", words).lower()

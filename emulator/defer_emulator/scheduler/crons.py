@@ -9,7 +9,6 @@ from defer_emulator.domain.cron import count_between, next_after
 from defer_emulator.domain.functions import RegisteredFunction
 
 TOO_LATE = 60_000_000  # µs: a minute missed by more is skipped
-MAX_COUNTED = 1_000  # missed minutes of one cron that are worth counting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +65,7 @@ class CronTable:
         first, minutes, missed, first_missed = cron.next, [], 0, None
         if first is not None and now - first > TOO_LATE:
             first_missed = first
-            missed = count_between(cron.expression, cron.after, now - TOO_LATE - 1, MAX_COUNTED)
+            missed = count_between(cron.expression, cron.after, now - TOO_LATE - 1)
             first = next_after(cron.expression, now - TOO_LATE - 1)
         seen = now - TOO_LATE - 1 if missed else cron.after
         while first is not None and first <= now:

@@ -31,6 +31,7 @@ from defer_emulator.scheduler.ports import (
     Listener,
     LogChunk,
     Pool,
+    PoolListener,
     Running,
     SchedulerStore,
     Transaction,
@@ -56,14 +57,15 @@ class _Attempt:
 class Scheduler:
     """Decides what runs when. Lives in one event loop; implements `PoolListener`.
 
-    `backend_for` gives the backend on whose behalf an execution, named by its id, calls others.
+    `pool` makes the pool that this scheduler listens to; `backend_for` gives the backend on whose behalf
+    an execution, named by its id, calls others; `chance` gives numbers from 0 to 1.
     """
 
     def __init__(
         self,
         *,
         store: SchedulerStore,
-        pool: Pool,
+        pool: Callable[[PoolListener], Pool],
         bus: Listener,
         backend_for: Callable[[str], Backend],
         max_concurrency: int = 100,
@@ -71,7 +73,7 @@ class Scheduler:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
-        self._pool = pool
+        self._pool = pool(self)
         self._tell = Teller(bus)
         self._backend_for = backend_for
         self._max_concurrency = max_concurrency
@@ -133,17 +135,21 @@ class Scheduler:
     def running_count(self) -> int:
         return len(self._active)
 
-    async def drain(self) -> None:
-        """Start nothing new and return when nothing runs.
+    async def drain(self, on_progress: Callable[[int], None]) -> None:
+        """Start nothing new and return when nothing runs. `on_progress` hears how many still do.
 
         A parent that waits for a child that does not run is put back: it starts anew another day, and
         that costs no attempt.
         """
         self._claiming = False
         self.wake()
+        left = len(self._active)
         while self._active or self._ended:
             self._settled.clear()
             await self._settled.wait()
+            if len(self._active) != left:
+                left = len(self._active)
+                on_progress(left)
 
     def close(self) -> None:
         """Stop at once. What still runs must have been killed; it is settled as interrupted."""

@@ -1,0 +1,158 @@
+"""The words after `defer run NAME`, turned into the arguments of the function."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+from defer_emulator.domain.functions import Parameter
+
+from defer_client.errors import InvalidArguments
+from defer_client.models import Arguments, Json
+
+_TEXT = re.compile(
+    r"""^["']? \s* (?:typing\.)? (?: str | Optional\[\s*str\s*\] | str\s*\|\s*None | None\s*\|\s*str
+    | Union\[\s*str\s*,\s*None\s*\] ) \s* ["']?$""",
+    re.VERBOSE,
+)
+
+
+OWN_OPTIONS = ("json", "wait", "timeout", "delay", "metadata", "discard-after", "output", "project", "help")
+
+
+def takes_text(parameter: Parameter | None) -> bool:
+    """Whether a word is given to this parameter as it stands: its annotation is `str`, or `str` or None.
+
+    >>> takes_text(Parameter(name="a", kind="keyword_only", required=True, annotation="str | None"))
+    True
+    """
+    return parameter is not None and bool(_TEXT.match(parameter.annotation or ""))
+
+
+def read_word(word: str, parameter: Parameter | None) -> Json:
+    """A word as a value: text for a parameter that takes text, else JSON, else text.
+
+    >>> read_word("7", None), read_word("seven", None)
+    (7, 'seven')
+    """
+    if takes_text(parameter):
+        return word
+    try:
+        return json.loads(word, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return word
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def read_arguments(before: Sequence[str], after: Sequence[str], parameters: Sequence[Parameter]) -> Arguments:
+    """The arguments that the words mean. `after` are those that stood behind `--`: there, only an option
+    that names a parameter is one, everything else is a value. Raises `InvalidArguments`."""
+    reader = _Reader(parameters)
+    reader.read(before, strict=True)
+    reader.read(after, strict=False)
+    return Arguments(positional=reader.positional, keyword=reader.keyword)
+
+
+class _Reader:
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.positional: list[Json] = []
+        self.keyword: dict[str, Json] = {}
+        self._by_place = [p for p in parameters if p.kind in ("positional_only", "positional_or_keyword")]
+        self._by_name = {p.name: p for p in parameters if p.kind in ("positional_or_keyword", "keyword_only")}
+        self._rest = next((p for p in parameters if p.kind == "var_positional"), None)
+        self._rest_by_name = next((p for p in parameters if p.kind == "var_keyword"), None)
+
+    def read(self, words: Sequence[str], *, strict: bool) -> None:
+        queue = list(words)
+        while queue:
+            word = queue.pop(0)
+            name = self._option_name(word, strict)
+            if name is None:
+                self._add_positional(word)
+            else:
+                self._add_keyword(name, word, queue)
+
+    def _option_name(self, word: str, strict: bool) -> str | None:
+        """The parameter that `--some-name` or `--some-name=value` means; None for a value."""
+        if not word.startswith("--") or word == "--":
+            if strict and re.match(r"-[A-Za-z]", word):
+                raise InvalidArguments(
+                    f"there is no option {word}", hint=f"to pass it as a value, put it after --: -- {word}"
+                )
+            return None
+        name = word[2:].partition("=")[0].replace("-", "_")
+        if name in self._by_name or (strict and self._rest_by_name and name.isidentifier()):
+            return name
+        if strict:
+            self._unknown(word[2:].partition("=")[0])
+        return None
+
+    def _unknown(self, option: str) -> NoReturn:
+        known = [name.replace("_", "-") for name in self._by_name]
+        near = difflib.get_close_matches(option.replace("_", "-"), [*known, *OWN_OPTIONS], n=1)
+        takes = ", ".join(f"--{name}" for name in known) or "no named parameters"
+        raise InvalidArguments(
+            f"the function has no parameter {option.replace('-', '_')!r}",
+            hint=f"did you mean --{near[0]}?" if near else f"it takes {takes}; values go after --",
+        )
+
+    def _add_positional(self, word: str) -> None:
+        place = len(self.positional)
+        parameter = self._by_place[place] if place < len(self._by_place) else self._rest
+        self.positional.append(read_word(word, parameter))
+
+    def _add_keyword(self, name: str, word: str, queue: list[str]) -> None:
+        parameter = self._by_name.get(name, self._rest_by_name)
+        if name in self.keyword:
+            raise InvalidArguments(f"{name} was given twice")
+        _, equals, value = word.partition("=")
+        if not equals:
+            if _is_switch(parameter) and (not queue or queue[0].lower() not in ("true", "false")):
+                self.keyword[name] = True
+                return
+            if not queue:
+                raise InvalidArguments(f"{word} needs a value")
+            value = queue.pop(0)
+        if _is_switch(parameter) and value.lower() in ("true", "false"):
+            value = value.lower()
+        self.keyword[name] = read_word(value, parameter)
+
+
+def _is_switch(parameter: Parameter | None) -> bool:
+    return parameter is not None and (parameter.annotation or "").strip("\"' ") == "bool"
+
+
+def read_json(source: str, stdin: TextIO, folder: Path) -> Arguments:
+    """What `--json` gives: a text, `@file` or `-`; an array (positional) or an object (by name).
+
+    Raises `InvalidArguments` and `OSError`.
+    """
+    try:
+        if source == "-":
+            text = stdin.read()
+        elif source.startswith("@"):
+            text = (folder / source[1:]).read_text(encoding="utf-8")
+        else:
+            text = source
+        value: Any = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidArguments("--json: nested too deeply") from None
+    except ValueError as error:  # of decoding too
+        raise InvalidArguments(
+            f"--json: not JSON: {error}", hint="""give an array or an object: --json '{"user_id": 7}'"""
+        ) from None
+    if isinstance(value, list):
+        return Arguments(positional=value)
+    if isinstance(value, dict):
+        return Arguments(keyword=value)
+    raise InvalidArguments(
+        "--json takes an array (positional arguments) or an object (arguments by name)",
+        hint=f"for one argument, write --json '[{text.strip()[:40]}]'",
+    )

@@ -1,0 +1,67 @@
+"""`defer attempts`: every run of one execution."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from defer_emulator.domain.ids import short_id
+
+from defer_cli.session import Session
+from defer_cli.text import STATE_STYLES, Cell, Column, duration, relative
+from defer_client.models import MAX_PAGE_SIZE, Attempt, ExecutionFilters, Page
+from defer_client.wire import page_of_to_json
+
+COLUMNS = (
+    Column(title="ID"),
+    Column(title="STATE"),
+    Column(title="STARTED", rank=2),
+    Column(title="TOOK", rank=1),
+    Column(title="ERROR", least=10),
+)
+
+
+def attempts(
+    ctx: typer.Context,
+    execution_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, a short form, or @last.")],
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=MAX_PAGE_SIZE, help="At most so many.")
+    ] = 100,
+) -> None:
+    """List the attempts of an execution, newest first.
+
+    defer attempts @last-failed
+    """
+    session: Session = ctx.obj
+    found = session.resolve(execution_id).partition(".")[0]
+    page = session.call(session.backend.list_execution_attempts(found, Page(first=limit), ExecutionFilters()))
+    if not session.output.is_text:
+        whole = page_of_to_json(page)
+        session.output.rows(whole["data"], page_info=whole["page_info"])
+    elif not page.data:
+        session.output.note("not started yet")
+    else:
+        now = session.now()
+        session.output.table(
+            COLUMNS,
+            [
+                _row(attempt, relative(attempt.started_at, now) if attempt.started_at else "")
+                for attempt in page.data
+            ],
+        )
+
+
+def _row(attempt: Attempt, started: str) -> list[Cell]:
+    took = ""
+    if attempt.started_at and attempt.finished_at:
+        took = duration((attempt.finished_at - attempt.started_at).total_seconds())
+    error = (
+        f"{attempt.error.code.value} {attempt.error.name}: {attempt.error.message}" if attempt.error else ""
+    )
+    return [
+        Cell(text=short_id(attempt.id), style="cyan"),
+        Cell(text=attempt.state.value, style=STATE_STYLES[attempt.state]),
+        Cell(text=started),
+        Cell(text=took),
+        Cell(text=error, style="red"),
+    ]

@@ -1,0 +1,42 @@
+"""`defer pause` and `defer resume`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from defer_cli.session import Session
+
+Name = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", show_default=False, help="A function; all when left out.")
+]
+
+
+def pause(ctx: typer.Context, name: Name = None) -> None:
+    """Start no more executions of a function, or of any. What runs goes on, calls still queue.
+
+    defer pause send_mail
+      defer pause
+    """
+    _set(ctx.obj, name, paused=True)
+
+
+def resume(ctx: typer.Context, name: Name = None) -> None:
+    """Start executions of a function again, or of all.
+
+    defer resume send_mail
+    """
+    _set(ctx.obj, name, paused=False)
+
+
+def _set(session: Session, name: str | None, *, paused: bool) -> None:
+    operations = session.operations
+    if name is not None:
+        name = session.call(operations.find_function(name)).spec.name
+    session.call(operations.pause(name) if paused else operations.resume(name))
+    verb = "paused" if paused else "resumed"
+    if session.output.is_text:
+        session.output.line(f"{verb} {name or 'everything'}")
+    else:
+        session.output.value({"function": name, "paused": paused})

@@ -1,0 +1,25 @@
+"""`defer result`: the result of an execution, as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from defer_cli.session import Session
+from defer_client.models import State
+
+
+def result(
+    ctx: typer.Context,
+    execution_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, a short form, or @last.")],
+) -> int:
+    """Print the result of an execution as JSON; of a failed one its error, with exit code 1.
+
+    defer result @last
+    """
+    session: Session = ctx.obj
+    found = session.resolve(execution_id)
+    value = session.call(session.backend.get_execution_result(found))
+    session.output.value(value)
+    return 1 if session.call(session.backend.get_execution(found)).state is State.FAILED else 0

@@ -1,0 +1,185 @@
+"""The project's code, generation after generation: what is found, loaded, judged, and taken over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from defer_client.errors import DeferError
+from defer_emulator.config import Config
+from defer_emulator.domain import cron
+from defer_emulator.domain.functions import FunctionSpec
+from defer_emulator.notify.events import Bus, Reloaded, Trouble
+from defer_emulator.project.check import Imported, ImportFailure, check_project
+from defer_emulator.project.diagnostics import Diagnostic
+from defer_emulator.project.finder import Project, find_project
+from defer_emulator.runner.loading import LoadRequest, LoadResult, ModuleFile
+from defer_emulator.runner.pool import ProcessPool
+from defer_emulator.scheduler.loop import Scheduler
+
+CONFIG_FILES = ("defer.toml", "pyproject.toml")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """Which functions of a load can run, and why the others cannot."""
+
+    functions: tuple[FunctionSpec, ...]
+    broken: Mapping[str, str]  # by name: the reason, with its place
+
+
+def judge(result: LoadResult) -> Judgement:
+    """A function whose file failed, or that the scheduler could not honour, is broken; the others run."""
+    broken = {
+        problem.function: f"{problem.file}:{problem.line}: {problem.message}" for problem in result.problems
+    }
+    names = Counter(spec.name for spec in result.functions)
+    for spec in result.functions:
+        reason = _refusal(spec)
+        if names[spec.name] > 1:
+            files = ", ".join(sorted(other.file for other in result.functions if other.name == spec.name))
+            reason = f"more than one function is named {spec.name}: {files}"
+        if reason is not None:
+            broken.setdefault(spec.name, f"{spec.file}:{spec.line}: {reason}")
+    functions = tuple(spec for spec in result.functions if spec.name not in broken)
+    return Judgement(functions=functions, broken=broken)
+
+
+def _refusal(spec: FunctionSpec) -> str | None:
+    if spec.kind != "cron":
+        return None
+    if spec.parameters:
+        return f"a cron takes no parameters, {spec.name} has {spec.parameters[0].name!r}"
+    reason = cron.validate(spec.cron or "")
+    return None if reason is None else f"cron {spec.cron!r}: {reason}"
+
+
+def load_request(project: Project, config: Config) -> LoadRequest:
+    """What the pool has to load of a project."""
+    from dotenv import dotenv_values
+
+    env = dotenv_values(project.root / config.env_file)
+    return LoadRequest(
+        modules=[
+            ModuleFile(module=source.module, file=source.relative, function=source.function)
+            for source in project.files
+            if source.is_importable
+        ],
+        import_paths=[str(path) for path in project.import_paths],
+        env={name: value for name, value in env.items() if value is not None},
+        setup=config.setup,
+        after_fork=config.after_fork,
+    )
+
+
+def imported(result: LoadResult) -> Imported:
+    """What a load tells the rules of `defer check`."""
+    return Imported(
+        functions=result.functions,
+        failures=[
+            ImportFailure(file=problem.source, message=problem.message, at=problem.file, line=problem.line)
+            for problem in result.problems
+        ],
+    )
+
+
+class Generations:
+    """Loads the code at the start and after each save."""
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        config: Config,
+        pool: ProcessPool,
+        scheduler: Scheduler,
+        bus: Bus,
+        on_diagnostics: Callable[[Sequence[Diagnostic]], None],
+    ) -> None:
+        self._root = root
+        self._config = config
+        self._pool = pool
+        self._scheduler = scheduler
+        self._bus = bus
+        self._on_diagnostics = on_diagnostics
+        self._checking: asyncio.Task[None] | None = None
+        self._project: Project | None = None
+        self._watched: frozenset[Path] = frozenset()  # files whose change matters
+        self._judgement = Judgement(functions=(), broken={})
+
+    async def load_first(self) -> LoadResult:
+        """Raises `ProjectNotFound`, `TooManyFolders`, `WorkersUnavailable`."""
+        return await self._load()
+
+    async def reload(self, changed: frozenset[Path]) -> None:
+        """Take over saved files. What cannot be loaded is told, and the code before stays."""
+        if not self._matters(changed):
+            return
+        begun, before = time.monotonic(), self._judgement
+        try:
+            if any(path.name in CONFIG_FILES for path in changed):
+                self._config = Config.load(self._root, os.environ)
+            result = await self._load()
+        except DeferError as error:
+            self._bus.publish(Trouble(message=error.message, hint=error.hint))
+            return
+        seconds = time.monotonic() - begun
+        self._bus.publish(_reloaded(result.generation, self._root, changed, before, self._judgement, seconds))
+        self.check(result)
+
+    def check(self, result: LoadResult) -> None:
+        """Run the rules over all files, beside the scheduler; only the latest load is of interest."""
+        if self._checking is not None:
+            self._checking.cancel()
+        self._checking = asyncio.get_running_loop().create_task(self._check(result))
+
+    def close(self) -> None:
+        if self._checking is not None:
+            self._checking.cancel()
+
+    async def _check(self, result: LoadResult) -> None:
+        checked = await asyncio.to_thread(check_project, self._root, self._config, imported(result))
+        self._on_diagnostics(checked.diagnostics)
+
+    async def _load(self) -> LoadResult:
+        self._project = project = find_project(self._root, self._config)
+        result = await self._pool.load(load_request(project, self._config))
+        self._watched = frozenset((*result.modules, *(source.path for source in project.files)))
+        self._judgement = judge(result)
+        self._scheduler.adopt(self._judgement.functions, self._judgement.broken)
+        return result
+
+    def _matters(self, changed: frozenset[Path]) -> bool:
+        """Whether these files are part of what runs: tests and scripts may change as they like."""
+        settings = {self._root / name for name in (*CONFIG_FILES, self._config.env_file)}
+        if self._judgement.broken or changed & (self._watched | settings):
+            return True
+        folders = () if self._project is None else self._project.folders
+        return any(path.is_relative_to(folder) for path in changed for folder in folders)
+
+
+def _reloaded(
+    generation: int,
+    root: Path,
+    changed: frozenset[Path],
+    before: Judgement,
+    after: Judgement,
+    seconds: float,
+) -> Reloaded:
+    old = {spec.name: spec for spec in before.functions}
+    new = {spec.name: spec for spec in after.functions}
+    known = old.keys() | before.broken.keys()
+    return Reloaded(
+        generation=generation,
+        changed=tuple(sorted(os.path.relpath(path, root) for path in changed)),
+        added=tuple(sorted(new.keys() - known)),
+        removed=tuple(sorted(known - new.keys() - after.broken.keys())),
+        updated=tuple(sorted(name for name in new.keys() & old.keys() if new[name] != old[name])),
+        broken=tuple(sorted(after.broken)),
+        seconds=seconds,
+    )

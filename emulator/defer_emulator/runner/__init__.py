@@ -1,0 +1,1 @@
+"""Runs executions in processes of their own."""

@@ -1,0 +1,445 @@
+"""The pool: worker processes, started as they are needed, each with one attempt at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from defer_client import wire
+from defer_client.models import Failure
+from defer_emulator.domain.jobs import End, Job, JobEnd, PoolListener
+from defer_emulator.domain.work import LogChunk
+from defer_emulator.runner import growth, limits
+from defer_emulator.runner.frames import (
+    VERSION,
+    Answer,
+    CancelRequest,
+    Frame,
+    Raised,
+    Ready,
+    Request,
+    Returned,
+    Run,
+)
+from defer_emulator.runner.loading import LoadRequest, LoadResult, PoolOptions, WorkersUnavailable
+from defer_emulator.runner.output import AttemptOutput, Stream
+from defer_emulator.runner.process import RunningJob, WorkerProcess
+from defer_emulator.runner.servers import ServerEvents, Servers
+from defer_emulator.runner.zygote import Generation
+from defer_emulator.workers import tree
+
+_REST = 0.5  # seconds without new workers after one could not be started
+_HANG_UP = 0.2  # seconds from the end of a worker's channel to its death; then it is killed
+
+
+class ProcessPool:
+    """Implements the scheduler's `Pool` with processes.
+
+    Everything happens in one event loop's thread. `now` gives microseconds on the emulated clock, for the
+    log; `on_trouble` is told what the user should know of the pool itself.
+
+    Use: `await open()`, `await load(request)`, then the methods of `Pool`; `await close()` at the end.
+    """
+
+    def __init__(
+        self,
+        listener: PoolListener,
+        options: PoolOptions,
+        *,
+        now: Callable[[], int],
+        on_trouble: Callable[[str], None] = lambda _message: None,
+    ) -> None:
+        self._listener = listener
+        self._options = options
+        self._now = now
+        self._on_trouble = on_trouble
+        self._secret = secrets.token_bytes(32)
+        self._generation = 0
+        self._loads = 0  # going on
+        self._loading = asyncio.Lock()
+        self._request: LoadRequest | None = None
+        self._current: Generation | None = None
+        self._workers: dict[int, WorkerProcess] = {}  # all, by number
+        self._starting = 0
+        self._idle: list[WorkerProcess] = []  # of the current code; the latest used last
+        self._busy: dict[int, WorkerProcess] = {}  # by sequence
+        self._wanted = 0
+        self._last_end = 0.0  # of a job, on the loop's clock
+        self._resting_until = 0.0
+        self._last_trouble = ""
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        self._revival: asyncio.Task[None] | None = None
+        self._is_closing = False
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Start the process that the others come from. Raises `WorkersUnavailable`."""
+        tree.become_subreaper()
+        self._loop = asyncio.get_running_loop()
+        events = ServerEvents(
+            on_exit=self._exited,
+            on_fork_failed=self._fork_failed,
+            on_lost=self._lost,
+            on_trouble=self._on_trouble,
+        )
+        self._servers = Servers(self._options, events)
+        self._servers.start()
+
+    async def load(self, request: LoadRequest) -> LoadResult:
+        """Import the project's code and run it from now on; until then nothing starts.
+
+        What runs already keeps the code that it began with. Raises `WorkersUnavailable`.
+        """
+        self._loads += 1
+        try:
+            async with self._loading:
+                self._request = request
+                generation, result = await self._servers.load(request)
+                self._adopt(generation)
+                self._generation = result.generation
+                return result
+        finally:
+            self._loads -= 1
+            self._grow()
+            if self.idle:
+                self._listener.on_capacity()
+
+    async def close(self) -> None:
+        """Kill everything and wait until it is gone, 2 s at most. The listener is told nothing more."""
+        self._is_closing = True
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._revival is not None:
+            self._revival.cancel()
+        await self._servers.close()
+        for worker in self._workers.values():
+            if worker.running is not None:
+                worker.running.deadline.cancel()
+            worker.close()
+
+    def _adopt(self, generation: Generation) -> None:
+        old, self._current = self._current, generation
+        for worker in self._idle:
+            self._let_go(worker)
+        self._idle.clear()
+        if old is not None:
+            self._servers.retire(old)
+
+    def _lost(self, generation: Generation) -> None:
+        if generation is self._current:
+            self._current = None
+            self._on_trouble("the process that holds the project's code has died; the code is loaded again")
+            self._revival = self._loop.create_task(self._revive())
+
+    async def _revive(self) -> None:
+        assert self._request is not None
+        try:
+            await self.load(self._request)
+        except WorkersUnavailable as error:
+            self._on_trouble(str(error))
+
+    # --- the scheduler's side -----------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Number of the code that idle workers run."""
+        return self._generation
+
+    @property
+    def idle(self) -> int:
+        """Workers that can take a job now. 0 while new code is loading."""
+        return 0 if self._loads else len(self._idle)
+
+    def want(self, backlog: int) -> None:
+        """So many jobs wait for a worker: start some, as many as seems useful."""
+        self._wanted = backlog
+        self._grow()
+
+    def start(self, job: Job) -> None:
+        """Run on an idle worker. Raises `RuntimeError` when there is none."""
+        if not self.idle:
+            raise RuntimeError("no worker is idle")
+        worker = self._idle.pop()
+        worker.state = "busy"
+        worker.running = RunningJob(
+            job=job,
+            output=AttemptOutput(job.sequence, job.attempt),
+            deadline=self._loop.call_later(job.max_duration, self._time_out, worker),
+        )
+        self._busy[job.sequence] = worker
+        self._wanted = max(0, self._wanted - 1)
+        worker.connection.send(
+            Run(
+                execution_id=job.execution_id,
+                attempt=job.attempt,
+                function=job.function,
+                module=job.module,
+                arguments=job.arguments,
+                token=self._token(job.execution_id),
+            )
+        )
+        if not self._idle:
+            self._later(growth.RECENT, self._grow)
+        if self._options.memory_limit is not None:
+            self._later(limits.MEMORY_INTERVAL, self._look_at_memory)
+
+    def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
+        """Reply to a request: a JSON value, or an error as `wire.error_to_json` makes it."""
+        worker = self._busy.get(sequence)
+        if worker is not None:
+            worker.connection.send(Answer(request=request, result=result, error=error))
+
+    def kill(self, sequence: int) -> None:
+        """End the attempt and every process it started; `on_end` follows within 2 s with end "killed"."""
+        worker = self._busy.get(sequence)
+        if worker is not None:
+            self._end(worker, "killed", None)
+
+    def execution_of(self, token: str) -> str | None:
+        """The id of the execution that got that token; None for any other text."""
+        execution_id = token.partition(".")[0]
+        known = secrets.compare_digest(token.encode(), self._token(execution_id).encode())
+        return execution_id if known else None
+
+    def _token(self, execution_id: str) -> str:
+        """What an execution, and whatever it starts, shows to prove which one it is."""
+        proof = hashlib.blake2b(execution_id.encode(), key=self._secret, digest_size=16)
+        return f"{execution_id}.{proof.hexdigest()}"
+
+    # --- limits -----------------------------------------------------------------------------
+
+    def _time_out(self, worker: WorkerProcess) -> None:
+        if worker.running is not None:
+            self._end(worker, "timed_out", limits.timed_out(worker.running.job.max_duration))
+
+    def _look_at_memory(self) -> None:
+        limit = self._options.memory_limit
+        if limit is None:
+            return
+        for worker in tuple(self._busy.values()):
+            used = 0 if worker.pid is None else tree.resident_bytes(worker.pid)
+            if used > limit:
+                self._end(worker, "out_of_memory", limits.out_of_memory(used, limit))
+        if self._busy:
+            self._later(limits.MEMORY_INTERVAL, self._look_at_memory)
+
+    def _end(self, worker: WorkerProcess, end: End, failure: Failure | None) -> None:
+        """Decide how a running attempt ends. The first decision stands, but for the scheduler's."""
+        running = worker.running
+        if running is None:
+            return
+        if running.fate is None or end == "killed":
+            running.fate = (end, failure)
+        self._kill_worker(worker)
+
+    def _kill_worker(self, worker: WorkerProcess) -> None:
+        worker.generation.kill_worker(worker.number)
+
+    # --- what workers say -------------------------------------------------------------------
+
+    def _heard(self, worker: WorkerProcess, frame: Frame) -> None:
+        running = worker.running
+        match frame:
+            case Ready(version=version, pid=pid):
+                self._ready(worker, version, pid)
+            case _ if running is None or running.fate is not None:
+                pass  # too late: it is being ended, or a thread of an earlier job has asked
+            case Request(request=request, method=method, params=params):
+                self._listener.on_request(running.job.sequence, request, method, params)
+            case CancelRequest(request=request):
+                self._listener.on_request_cancelled(running.job.sequence, request)
+            case Returned() | Raised():
+                self._ended(worker, running, frame)
+            case _:
+                self._kill_worker(worker)  # not our protocol
+
+    def _ready(self, worker: WorkerProcess, version: int, pid: int) -> None:
+        if worker.state != "starting":
+            return
+        worker.pid = pid
+        self._starting -= 1
+        if version != VERSION:
+            self._let_go(worker)
+            self._on_trouble(f"a worker speaks version {version} of the protocol, not {VERSION}")
+            return
+        self._make_idle(worker)
+
+    def _make_idle(self, worker: WorkerProcess) -> None:
+        if worker.generation is not self._current:
+            self._let_go(worker)
+            return
+        worker.state = "idle"
+        worker.idle_since = self._loop.time()
+        self._idle.append(worker)
+        if len(self._idle) > self._options.warm:
+            self._later(growth.IDLE_SECONDS, self._shrink)
+        if self.idle:
+            self._listener.on_capacity()
+
+    def _ended(self, worker: WorkerProcess, running: RunningJob, frame: Returned | Raised) -> None:
+        running.ended = frame
+        running.deadline.cancel()
+        worker.drain()
+        notes = [running.output.system(note, self._now()) for note in frame.notes]
+        if frame.leaving:  # over when its process is: something of the attempt may still run there
+            self._tell(notes)
+            self._later_for(worker)
+            return
+        self._tell([*running.output.finish(self._now()), *notes])
+        self._release(worker)
+        self._last_end = self._loop.time()
+        self._make_idle(worker)
+        self._report(running)
+
+    def _hung_up(self, worker: WorkerProcess) -> None:
+        """Its channel has ended. Either the process has too, or the function has closed it."""
+        self._later_for(worker)
+
+    def _later_for(self, worker: WorkerProcess) -> None:
+        self._loop.call_later(_HANG_UP, self._kill_if_alive, worker)
+
+    def _kill_if_alive(self, worker: WorkerProcess) -> None:
+        if worker.number in self._workers and not self._is_closing:
+            self._kill_worker(worker)
+
+    def _printed(self, worker: WorkerProcess, stream: Stream, data: bytes) -> None:
+        if worker.running is not None:
+            self._tell(worker.running.output.feed(stream, data, self._now()))
+        else:
+            worker.unclaimed = (worker.unclaimed + data)[-1_000:]
+
+    def _tell(self, chunks: Sequence[LogChunk]) -> None:
+        if chunks:
+            self._listener.on_output(chunks)
+
+    # --- the end of an attempt and of a worker ----------------------------------------------
+
+    def _exited(self, number: int, status: int) -> None:
+        """A worker is gone, and everything below it."""
+        worker = self._workers.get(number)
+        if worker is None or self._is_closing:
+            return
+        worker.connection.drain()
+        worker.drain()
+        del self._workers[number]
+        if worker.state == "starting":
+            self._starting -= 1
+            self._rest(f"a worker could not start: {limits.how(status)}", worker)
+        elif worker.state == "idle":
+            self._idle.remove(worker)
+        running = worker.running
+        if running is not None:
+            running.deadline.cancel()
+            self._tell(running.output.finish(self._now()))
+            self._release(worker)
+            self._report(running, status)
+        worker.close()
+        self._grow()
+
+    def _release(self, worker: WorkerProcess) -> None:
+        if worker.running is not None:
+            del self._busy[worker.running.job.sequence]
+            worker.running = None
+
+    def _report(self, running: RunningJob, status: int = 0) -> None:
+        job, ended = running.job, running.ended
+        result: str | None = None
+        end: End
+        failure: Failure | None
+        if running.fate is not None:
+            end, failure = running.fate
+        elif isinstance(ended, Returned):
+            end, failure, result = "returned", None, ended.result
+        elif isinstance(ended, Raised):
+            end, failure = "raised", wire.failure_from_json(ended.failure)
+        else:
+            end, failure = "died", limits.died(status)
+        self._listener.on_end(
+            JobEnd(sequence=job.sequence, attempt=job.attempt, end=end, result=result, failure=failure)
+        )
+
+    # --- how many there are -----------------------------------------------------------------
+
+    def _grow(self) -> None:
+        """Start the workers that are useful now, and look again soon if more may be."""
+        if self._current is None or self._loads or self._is_closing:
+            return
+        now = self._loop.time()
+        if now < self._resting_until:
+            self._later(self._resting_until - now, self._grow)
+            return
+        count = growth.workers_to_start(
+            wanted=self._wanted,
+            warm=self._options.warm,
+            idle=len(self._idle),
+            starting=self._starting,
+            total=len(self._workers),
+            most=self._options.max_workers,
+            since_idle=now - self._last_end,
+        )
+        for _ in range(count):
+            self._start_worker(self._current)
+        is_short = max(self._wanted, self._options.warm) > len(self._idle) + self._starting
+        if is_short and len(self._workers) < self._options.max_workers:
+            self._later(growth.RECENT, self._grow)
+
+    def _start_worker(self, generation: Generation) -> None:
+        number = self._servers.new_number()
+        worker = WorkerProcess(
+            number,
+            generation,
+            self._loop,
+            on_frame=self._heard,
+            on_output=self._printed,
+            on_end=self._hung_up,
+        )
+        self._workers[number] = worker
+        self._starting += 1
+        self._servers.start_worker(generation, number, worker.child_descriptors)
+        if generation.is_spawning:
+            worker.connection.send(generation.load)
+
+    def _fork_failed(self, number: int, message: str) -> None:
+        worker = self._workers.pop(number, None)
+        if worker is not None:
+            self._starting -= 1
+            worker.close()
+            self._rest(f"a worker could not be started: {message}", worker)
+
+    def _rest(self, message: str, worker: WorkerProcess) -> None:
+        said = worker.unclaimed.decode(errors="replace").strip().splitlines()
+        trouble = f"{message} ({said[-1]})" if said else message
+        if trouble != self._last_trouble:
+            self._on_trouble(trouble)
+        self._last_trouble = trouble
+        self._resting_until = self._loop.time() + _REST
+        self._later(_REST, self._grow)
+
+    def _let_go(self, worker: WorkerProcess) -> None:
+        """An idle worker exits when its channel is closed."""
+        worker.state = "leaving"
+        worker.connection.close()
+        self._later_for(worker)
+
+    def _shrink(self) -> None:
+        """End workers that have been idle for long, but for a few."""
+        now = self._loop.time()
+        while len(self._idle) > self._options.warm:
+            left = self._idle[0].idle_since + growth.IDLE_SECONDS - now
+            if left > 0:
+                self._later(left, self._shrink)
+                return
+            self._let_go(self._idle.pop(0))
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` then, unless it is already going to be called."""
+        if action not in self._timers:
+            self._timers[action] = self._loop.call_later(seconds, self._run_timer, action)
+
+    def _run_timer(self, action: Callable[[], None]) -> None:
+        del self._timers[action]
+        action()

@@ -1,0 +1,1 @@
+"""The project's file: everything that happened and will happen."""

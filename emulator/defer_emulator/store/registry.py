@@ -1,0 +1,80 @@
+"""The table of functions: what the project's file remembers of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from sqlite3 import Connection
+
+from defer_emulator.domain.functions import FunctionSpec, FunctionStatus, RegisteredFunction
+from defer_emulator.store.queries import SQL
+from defer_emulator.store.rows import registered_of, spec_text, text_of
+
+_GRACE = 60_000_000  # µs: how late a cron's minute may still fire
+
+
+def read_functions(connection: Connection, project_id: str) -> list[RegisteredFunction]:
+    """All functions by name. While everything is paused, each of them is."""
+    all_paused = bool(connection.execute(SQL["project"]).fetchone()["paused"])
+    rows = connection.execute(SQL["functions"])
+    return [registered_of(row, project_id, all_paused=all_paused) for row in rows]
+
+
+def register(
+    connection: Connection, functions: Collection[FunctionSpec], broken: Mapping[str, str], *, now: int
+) -> None:
+    """Make the table equal to the project: `functions` are ready, `broken` ones keep their last options,
+    all others are removed."""
+    known = {function.spec.name: function for function in read_functions(connection, _ANY_PROJECT)}
+    present = {spec.name for spec in functions}
+    for spec in functions:
+        after = _cron_after(known.get(spec.name), spec, now)
+        _put(connection, known, spec, "ready", None, after)
+    for name in broken.keys() - present:
+        old = known.get(name)
+        spec = _unseen(name) if old is None else old.spec
+        _put(connection, known, spec, "broken", text_of(broken[name]), old.cron_after if old else None)
+    for name in known.keys() - present - broken.keys():
+        _put(connection, known, known[name].spec, "removed", None, known[name].cron_after)
+
+
+_ANY_PROJECT = "00000000-0000-0000-0000-000000000000"  # ids play no part here
+
+
+def _put(
+    connection: Connection,
+    known: Mapping[str, RegisteredFunction],
+    spec: FunctionSpec,
+    status: FunctionStatus,
+    problem: str | None,
+    cron_after: int | None,
+) -> None:
+    old = known.get(spec.name)
+    if old and (old.spec, old.status, old.problem, old.cron_after) == (spec, status, problem, cron_after):
+        return
+    values = {
+        "name": spec.name,
+        "kind": spec.kind,
+        "concurrency": spec.concurrency,
+        "status": status,
+        "problem": problem,
+        "cron_after": cron_after,
+        "spec": spec_text(spec),
+    }
+    connection.execute(SQL["put_function"], values)
+
+
+def _cron_after(old: RegisteredFunction | None, spec: FunctionSpec, now: int) -> int | None:
+    """From when the minutes of a cron count: from now if it is new or has another expression."""
+    if spec.cron is None:
+        return None
+    if old is None or old.cron_after is None or old.spec.cron != spec.cron:
+        return now
+    if old.status == "removed":
+        # An editor that replaces a file removes it for a moment: that must not cost a minute.
+        return max(old.cron_after, now - _GRACE)
+    return old.cron_after
+
+
+def _unseen(name: str) -> FunctionSpec:
+    """What is known of a function whose file has never been imported."""
+    return FunctionSpec(name=name, module="", file="", line=0, kind="background")

@@ -1,0 +1,286 @@
+"""One write transaction on the project's file: all that can be changed in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection, Row
+from typing import Any
+
+from defer_client.errors import (
+    ExecutionAbortingAlreadyInProgress,
+    ExecutionNotCancellable,
+    ExecutionNotFound,
+    ExecutionNotReschedulable,
+)
+from defer_client.models import Execution, State
+from defer_emulator.clock import Clock, EmulatedClock
+from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
+from defer_emulator.domain.ids import IdSource, parse_id, short_id
+from defer_emulator.domain.work import Change, Claim, Completion, Limits, LogChunk, Running
+from defer_emulator.store import registry, settling
+from defer_emulator.store.claiming import Claiming
+from defer_emulator.store.queries import SQL
+from defer_emulator.store.rows import (
+    change_of,
+    changes_of,
+    dumps,
+    execution_of,
+    running_of,
+    text_of,
+)
+
+DISCARDED_AT_ONCE = 1_000  # more are discarded by the next transactions
+NO_ARGUMENTS = '{"positional":[],"keyword":{}}'
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewExecution:
+    """What is stored of a call. Times are µs on the emulated clock."""
+
+    function: str
+    arguments: str  # JSON, as in `Running`
+    scheduled_at: int
+    discard_at: int | None = None
+    metadata: Mapping[str, str]
+    executed_by: str | None = None
+    rerun_of: str | None = None
+    awaited: bool = False  # its parent waits for it
+
+
+class Transaction:
+    """Made by `Store.write`; implements the scheduler's port of that name.
+
+    Everything in it happens at one instant, `now`, and is stamped with one number, `revision`, which
+    is true once the transaction is committed.
+    """
+
+    def __init__(self, connection: Connection, project_id: str, clock: Clock, ids: IdSource) -> None:
+        self._connection = connection
+        self._project_id = project_id
+        self._real = clock.real()
+        self._ids = ids
+        (row,) = connection.execute(SQL["begin"]).fetchall()
+        self.revision: int = row["revision"]
+        self.all_paused = bool(row["paused"])
+        self.clock = clock_of(row)
+        self._lines = 0  # of logs, written so far
+
+    @property
+    def now(self) -> int:
+        """The emulated time, µs."""
+        return self.clock.at(self._real)
+
+    @property
+    def epoch(self) -> int:
+        """The clock's epoch: it grows when the clock is moved back."""
+        return self.clock.epoch
+
+    def _stamp(self, **values: Any) -> dict[str, Any]:
+        return {"now": self.now, "revision": self.revision, **values}
+
+    # --- what applications do ---------------------------------------------------------------
+
+    def insert(self, new: NewExecution) -> Execution:
+        """Store a call. Its parent, where it has one, need not exist any more."""
+        return execution_of(self._insert(new), self._project_id)
+
+    def _insert(self, new: NewExecution) -> Row:
+        depth = 0
+        if new.executed_by is not None:
+            parent = self._connection.execute(SQL["depth"], (new.executed_by,)).fetchone()
+            depth = 1 if parent is None else parent["depth"] + 1
+        sequence: int = self._connection.execute(SQL["next_sequence"]).fetchone()[0]
+        values = self._stamp(
+            sequence=sequence,
+            id=self._ids.new(sequence),
+            function=new.function,
+            priority=depth if new.awaited else 0,
+            scheduled_at=new.scheduled_at,
+            discard_at=new.discard_at,
+            executed_by=new.executed_by,
+            rerun_of=new.rerun_of,
+            depth=depth,
+            metadata=dumps(dict(new.metadata)) if new.metadata else "{}",
+            arguments=new.arguments,
+        )
+        row: Row
+        (row,) = self._connection.execute(SQL["insert_execution"], values).fetchall()
+        if new.metadata:
+            pairs = [(key, value, sequence) for key, value in new.metadata.items()]
+            self._connection.executemany(SQL["insert_metadata"], pairs)
+        return row
+
+    def require(self, execution_id: str, *, whole: bool = False) -> Row:
+        """The row of an execution; with its big columns if `whole`. Raises `ExecutionNotFound`."""
+        reference = parse_id(execution_id)
+        if reference is not None and reference.attempt is None:
+            query = SQL["whole_execution" if whole else "execution"]
+            for row in self._connection.execute(query, (reference.id,)).fetchall():
+                return row  # type: ignore[no-any-return]
+        raise unknown_id(execution_id, "give the id of the execution" if reference else "")
+
+    def descendants(self, execution_id: str) -> list[Row]:
+        """An execution and all that it started, and they, oldest first."""
+        return self._connection.execute(SQL["descendants"], (execution_id,)).fetchall()
+
+    def called_function(self, name: str) -> Row | None:
+        """`kind` and `concurrency` of a registered function."""
+        row: Row | None = self._connection.execute(SQL["called_function"], (name,)).fetchone()
+        return row
+
+    def waiting_ancestors(self, parent: str) -> list[str]:
+        """The functions of the running executions that would wait: the parent's, and on upwards."""
+        return [row["function"] for row in self._connection.execute(SQL["waiting_ancestors"], (parent,))]
+
+    def cancel(self, row: Row, *, force: bool) -> Execution:
+        """Cancel one that is `created`; with `force`, begin to abort one that is `started`.
+
+        Raises `ExecutionNotCancellable`, `ExecutionAbortingAlreadyInProgress`.
+        """
+        state, name = State(row["state"]), f"execution {short_id(row['id'])}"
+        if state is State.CREATED:
+            return self._changed("cancel", row)
+        if state is State.STARTED and force:
+            values = {"sequence": row["sequence"], "attempt": row["attempt"], "now": self.now}
+            self._connection.execute(SQL["abort_attempt"], values)
+            return self._changed("abort", row)
+        if state is State.ABORTING and force:
+            raise ExecutionAbortingAlreadyInProgress(f"{name} is being aborted already")
+        if state.is_final:
+            raise ExecutionNotCancellable(f"{name} has finished: it is {state}")
+        hint = "" if state is State.ABORTING else "abort it with force (--force)"
+        raise ExecutionNotCancellable(f"{name} is {state}: it runs already", hint=hint)
+
+    def reschedule(self, row: Row, scheduled_at: int) -> Execution:
+        """Move the due time of one that is `created`. Raises `ExecutionNotReschedulable`."""
+        state = State(row["state"])
+        if state is not State.CREATED:
+            raise ExecutionNotReschedulable(
+                f"execution {short_id(row['id'])} is {state}: only one that waits can be rescheduled",
+                hint="run it again as a new one: rerun",
+            )
+        return self._changed("reschedule", row, scheduled_at=scheduled_at)
+
+    def rerun(self, row: Row) -> Execution:
+        """A new execution like the whole `row`, due now; no `discard_after`, and nobody waits for it."""
+        return self.insert(
+            NewExecution(
+                function=row["function"],
+                arguments=row["arguments"],
+                scheduled_at=self.now,
+                metadata=json.loads(row["metadata"]),
+                executed_by=row["executed_by"],
+                rerun_of=row["id"],
+            )
+        )
+
+    def _changed(self, query: str, row: Row, **values: int) -> Execution:
+        values = self._stamp(sequence=row["sequence"], **values)
+        (changed,) = self._connection.execute(SQL[query], values).fetchall()
+        return execution_of(changed, self._project_id)
+
+    # --- what the project's owner does ------------------------------------------------------
+
+    def pause(self, name: str | None, *, paused: bool) -> None:
+        """Of one function, or of everything."""
+        if name is None:
+            self._connection.execute(SQL["pause_all"], (paused,))
+        else:
+            self._connection.execute(SQL["pause_function"], (paused, name))
+
+    def set_durability(self, durability: str) -> None:
+        """ "normal" or "full"; connections made from now on follow it."""
+        self._connection.execute(SQL["set_durability"], (durability,))
+
+    def set_clock(self, *, offset: int, frozen_at: int | None) -> None:
+        """Move, freeze or release the clock: µs, as in `EmulatedClock`. Back in time is a new epoch, in which
+        crons count from the new time on."""
+        moved = EmulatedClock(offset=offset, frozen_at=frozen_at, epoch=self.clock.epoch)
+        if moved.at(self._real) < self.now:
+            moved = EmulatedClock(offset=offset, frozen_at=frozen_at, epoch=self.clock.epoch + 1)
+            self._connection.execute(SQL["rewind_crons"], (moved.at(self._real),))
+        values = {"offset": moved.offset, "frozen_at": moved.frozen_at, "epoch": moved.epoch}
+        self._connection.execute(SQL["set_clock"], values)
+        self.clock = moved
+
+    # --- what the scheduler does ------------------------------------------------------------
+
+    def changes_since(self, revision: int) -> list[Change]:
+        """Rows written by other transactions after `revision`, oldest first."""
+        return changes_of(self._connection.execute(SQL["changes_since"], (revision, self.revision)))
+
+    def settle(self, completions: Sequence[Completion]) -> list[Change]:
+        """Write the ends of attempts, in order; the rows as they are now."""
+        return settling.settle(self._connection, completions, now=self.now, revision=self.revision)
+
+    def append_logs(self, chunks: Iterable[LogChunk]) -> None:
+        lines = [
+            (
+                chunk.sequence,
+                self.revision,
+                line,
+                chunk.attempt,
+                chunk.time,
+                chunk.stream,
+                text_of(chunk.message),
+            )
+            for line, chunk in enumerate(chunks, start=self._lines)
+        ]
+        self._lines += len(lines)
+        self._connection.executemany(SQL["append_log"], lines)
+
+    def discard_due(self) -> list[Change]:
+        """Discard what was not started before its `discard_after`: the oldest, if there are very many."""
+        values = self._stamp(limit=DISCARDED_AT_ONCE)
+        return changes_of(self._connection.execute(SQL["discard_due"], values).fetchall())
+
+    def next_discard(self) -> int | None:
+        """When something has to be discarded next, µs."""
+        moment: int | None = self._connection.execute(SQL["next_discard"]).fetchone()[0]
+        return moment
+
+    def claim(self, limits: Mapping[str, Limits], places: int, generation: int) -> Claim:
+        """Start due executions of the functions in `limits`, at most `places`, in their order."""
+        runnable = {} if self.all_paused else limits
+        claiming = Claiming(self._connection, now=self.now, revision=self.revision, limits=runnable)
+        return claiming.claim(places, generation)
+
+    def running(self) -> list[Running]:
+        """All that are started or aborting, oldest first."""
+        return [running_of(row) for row in self._connection.execute(SQL["running"])]
+
+    def fire_cron(self, function: str, minute: int) -> Change | None:
+        """Create the execution of a cron's minute, once for each minute and clock epoch; else None."""
+        if self._connection.execute(SQL["fire_cron"], (function, minute, self.epoch)).rowcount == 0:
+            return None
+        new = NewExecution(function=function, arguments=NO_ARGUMENTS, scheduled_at=minute, metadata={})
+        return change_of(self._insert(new))
+
+    def cron_seen(self, function: str, minute: int) -> None:
+        """Minutes up to this one never fire again."""
+        self._connection.execute(SQL["cron_seen"], {"function": function, "minute": minute})
+
+    def register(self, functions: Collection[FunctionSpec], broken: Mapping[str, str]) -> None:
+        """Make the table of functions equal to the project; see the scheduler's port."""
+        registry.register(self._connection, functions, broken, now=self.now)
+
+    def functions(self) -> list[RegisteredFunction]:
+        return registry.read_functions(self._connection, self._project_id)
+
+
+def clock_of(row: Row) -> EmulatedClock:
+    return EmulatedClock(offset=row["time_offset"], frozen_at=row["frozen_at"], epoch=row["epoch"])
+
+
+def unknown_id(execution_id: str, hint: str = "") -> ExecutionNotFound:
+    return ExecutionNotFound(
+        f"no execution has the id {execution_id[:60]!r}", hint=hint or "`defer list` shows the ids there are"
+    )
+
+
+def new_ids(clock: Clock) -> IdSource:
+    """Ids from real time and the system's own randomness, which a fork does not repeat."""
+    return IdSource(clock.real, os.urandom)

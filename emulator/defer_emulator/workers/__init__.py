@@ -1,0 +1,1 @@
+"""The children's side of the runner, one folder for each language."""

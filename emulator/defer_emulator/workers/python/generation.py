@@ -1,0 +1,51 @@
+"""One load of the project's code: imported once, then forked into workers."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import NoReturn
+
+from defer_emulator.runner.frames import Decoder, Described, Importing, Load, ProtocolError, encode
+from defer_emulator.workers.python import worker
+from defer_emulator.workers.python.describe import describe, problem
+from defer_emulator.workers.python.environment import prepare
+from defer_emulator.workers.python.fork_server import ForkServer
+
+
+def main(control: socket.socket) -> NoReturn:
+    """Import what the pool asks for, say what it was, and serve forks of it."""
+    load = _receive(control)
+    described = _load(load, control)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    control.sendall(encode(described))
+    ForkServer(control, lambda channel: worker.forked(channel, load)).serve()
+
+
+def _receive(control: socket.socket) -> Load:
+    decoder = Decoder()
+    while data := control.recv(65536):
+        for frame in decoder.feed(data):
+            if isinstance(frame, Load):
+                return frame
+    raise ProtocolError("a generation is told first what to load")
+
+
+def _load(load: Load, control: socket.socket) -> Described:
+    def announce(file: str) -> None:
+        control.sendall(encode(Importing(file=file)))
+
+    announce("")
+    try:
+        prepare(load)
+    except BaseException as error:  # nothing can be imported without it
+        said = problem(error, load.root, "")
+        if load.setup:
+            said["message"] = f"setup {load.setup} failed: {said['message']}"
+        problems = [
+            {**said, "source": file, "function": name, "file": said["file"] or file}
+            for _, file, name in load.modules
+        ]
+        return Described(functions=[], problems=problems, modules=[], unforkable=None)
+    return describe(load, announce)

@@ -1,0 +1,167 @@
+"""What an execution leaves behind in its process: restored where it can be, else the process is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+from defer_emulator.workers import tree
+from defer_emulator.workers.python.channel import READER_THREAD
+
+_GRACE = 0.1  # seconds for tasks and threads that are about to end
+_EXECUTOR_THREAD = "defer-executor"
+_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in (
+        "SIGINT",
+        "SIGTERM",
+        "SIGHUP",
+        "SIGQUIT",
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGALRM",
+        "SIGCHLD",
+        "SIGPIPE",
+    )
+)
+
+
+class CountingExecutor(concurrent.futures.ThreadPoolExecutor):
+    """An event loop's default executor that knows whether its threads work."""
+
+    def __init__(self) -> None:
+        super().__init__(thread_name_prefix=_EXECUTOR_THREAD)
+        self._running: set[concurrent.futures.Future[Any]] = set()
+
+    def submit(self, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        future = super().submit(*args, **kwargs)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return future
+
+    def is_busy(self) -> bool:
+        """Whether a call still runs, or waits, after a moment's grace."""
+        running = tuple(self._running)
+        return bool(running and concurrent.futures.wait(running, timeout=_GRACE).not_done)
+
+
+class Tidier:
+    """Compares the process with what it was, after each execution, in a few microseconds."""
+
+    def __init__(self) -> None:
+        self._environment: Any = getattr(os.environ, "_data", {})  # a comparison of it costs 1 µs
+        self._directory = os.getcwd()
+        self._streams = (sys.stdout, sys.stderr)
+        self._pipes = _pipes()
+        self._handlers = _handlers()
+        self._threads = set(threading.enumerate())
+        self._mask = os.umask(0)
+        os.umask(self._mask)
+
+    def begin(self) -> None:
+        """An execution is about to start."""
+        self._before = dict(self._environment)
+        self._path = list(sys.path)
+        random.seed()
+
+    def end(self) -> tuple[list[str], bool]:
+        """The execution is over. Notes for its log, and whether the process must be replaced."""
+        notes: list[str] = []
+        self._restore()
+        replace = self._children_left(notes)
+        replace = self._threads_left(notes) or replace
+        return notes, self._pipes_changed() or replace
+
+    def _restore(self) -> None:
+        if self._environment != self._before:
+            for key in {*self._environment, *self._before}:
+                name = os.fsdecode(key)
+                if key in self._before:
+                    os.environ[name] = os.fsdecode(self._before[key])
+                else:
+                    os.environ.pop(name, None)
+        if sys.path != self._path:
+            sys.path[:] = self._path
+        os.umask(self._mask)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        handlers = _handlers()
+        if handlers != self._handlers:
+            for number, now, then in zip(_SIGNALS, handlers, self._handlers, strict=True):
+                if now != then and then is not None:
+                    signal.signal(number, then)
+        try:
+            moved = os.getcwd() != self._directory
+        except OSError:  # it was deleted
+            moved = True
+        if moved:
+            os.chdir(self._directory)
+
+    def _children_left(self, notes: list[str]) -> bool:
+        """End processes that the execution has started and not waited for."""
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass  # it had ended, unread
+            for pid in tree.children(os.getpid()):
+                notes.append(f"it left a process running, which was ended: {tree.command(pid)} (pid {pid})")
+            tree.end_children()
+            return True
+        return False
+
+    def _threads_left(self, notes: list[str]) -> bool:
+        if threading.active_count() <= len(self._threads):
+            return False
+        deadline = time.monotonic() + _GRACE
+        replace = False
+        for thread in threading.enumerate():
+            if thread in self._threads:
+                continue
+            if thread.name == READER_THREAD or thread.name.startswith(_EXECUTOR_THREAD):
+                self._threads.add(thread)
+                continue
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                replace = True
+                if not thread.daemon:
+                    notes.append(f"it left a thread running, which was ended: {thread.name}")
+        return replace
+
+    def _pipes_changed(self) -> bool:
+        """Whether output would not arrive any more."""
+        sys.stdout, sys.stderr = self._streams
+        return _pipes() != self._pipes or any(stream is None or stream.closed for stream in self._streams)
+
+
+def end_tasks(loop: asyncio.AbstractEventLoop) -> tuple[list[str], bool]:
+    """Cancel tasks that an execution did not wait for. Notes, and whether some could not be ended."""
+    tasks = asyncio.all_tasks(loop)
+    if not tasks:
+        return [], False
+    notes = [f"it left a task running, which was cancelled: {_name(task)}" for task in tasks]
+    for task in tasks:
+        task.cancel()
+    _, pending = loop.run_until_complete(asyncio.wait(tasks, timeout=_GRACE))
+    return notes, bool(pending)
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    coroutine = task.get_coro()
+    return getattr(coroutine, "__qualname__", None) or repr(coroutine)
+
+
+def _pipes() -> tuple[tuple[int, int], ...] | None:
+    try:
+        return tuple((status.st_dev, status.st_ino) for status in (os.fstat(1), os.fstat(2)))
+    except OSError:
+        return None
+
+
+def _handlers() -> tuple[Any, ...]:
+    return tuple(signal.getsignal(number) for number in _SIGNALS)

@@ -1,0 +1,1 @@
+"""The application: its database, its mails, its web routes."""
