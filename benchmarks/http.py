@@ -116,9 +116,7 @@ async def measure(url: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__)
-    parser.add_argument(
-        "--url", help="of a running emulator whose project has noop() and sleeps(s)"
-    )
+    parser.add_argument("--url", help="of a running emulator whose project has noop() and sleeps(s)")
     url = parser.parse_args().url
     if url is not None:
         asyncio.run(measure(url))

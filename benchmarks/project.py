@@ -17,6 +17,8 @@ from pathlib import Path
 
 DEFER = str(Path(sys.executable).with_name("defer"))
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles the same files at every start
+
 FUNCTIONS = {
     "noop": """
         async def noop() -> None:

@@ -16,14 +16,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from defer_client.models import Arguments, Call, ErrorCode, ExecutionFilters, Interval, Page, State
 from defer_emulator.backend import LocalBackend
 from defer_emulator.domain.work import Completion, Limits
 from defer_emulator.operations import LocalOperations, Search
 from defer_emulator.store.rows import dumps
 from defer_emulator.store.store import Store
 from defer_emulator.store.transaction import new_ids
-
-from defer_client.models import Arguments, Call, ErrorCode, ExecutionFilters, Interval, Page, State
 
 FUNCTIONS = [f"function_{number}" for number in range(10)]
 LIMITS = {name: Limits(concurrency=None, action="keep") for name in FUNCTIONS}

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from defer_emulator.domain.functions import Parameter
-
 from defer_client.errors import InvalidArguments
 from defer_client.models import Arguments, Json
+from defer_emulator.domain.functions import Parameter
 
 _TEXT = re.compile(
     r"""^["']? \s* (?:typing\.)? (?: str | Optional\[\s*str\s*\] | str\s*\|\s*None | None\s*\|\s*str

@@ -9,7 +9,6 @@ from typing import Annotated
 import click
 import typer
 from click import UsageError
-from defer_emulator.operations import Search
 
 from defer_cli.filters import chosen, is_filtered, narrowed
 from defer_cli.main import FAILED, OK, exit_code
@@ -18,6 +17,7 @@ from defer_cli.views import describe, executions_table
 from defer_client.errors import DeferError
 from defer_client.models import MAX_PAGE_SIZE, Execution, Page, State
 from defer_client.wire import execution_to_json
+from defer_emulator.operations import Search
 
 Ids = Annotated[
     list[str] | None,

@@ -8,19 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from defer_emulator.dev import DevInfo
-from defer_emulator.domain.ids import short_id
-from defer_emulator.notify import events
-from defer_emulator.notify.events import Event
-from defer_emulator.project.diagnostics import Diagnostic
-from defer_emulator.project.diagnostics import to_json as diagnostic_to_json
-
 from defer_cli.dev_text import clock_time, failure_lines, iso_time, moment_of, reload_text
 from defer_cli.output import Output, to_json
 from defer_cli.text import STATE_STYLES, cut, duration, moment, one_line, width
 from defer_cli.views import findings, functions_table
 from defer_client.models import Failure, State
 from defer_client.wire import failure_to_json
+from defer_emulator.dev import DevInfo
+from defer_emulator.domain.ids import short_id
+from defer_emulator.notify import events
+from defer_emulator.notify.events import Event
+from defer_emulator.project.diagnostics import Diagnostic
+from defer_emulator.project.diagnostics import to_json as diagnostic_to_json
 
 MAX_NAME = 32  # columns for the function's name
 BUSY = 50  # executions a second, beyond which they are counted, not shown

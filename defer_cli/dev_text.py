@@ -6,10 +6,9 @@ import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from defer_emulator.notify.events import Reloaded
-
 from defer_client.models import Failure
 from defer_client.wire import time_to_json
+from defer_emulator.notify.events import Reloaded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MAX_FRAMES = 6

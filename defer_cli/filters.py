@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import click
 from click import UsageError
-from defer_emulator.operations import Search
 
 from defer_cli.registry import DeferCommand
 from defer_cli.session import Session
 from defer_client.durations import parse_when
 from defer_client.models import ErrorCode, ExecutionFilters, State
+from defer_emulator.operations import Search
 
 KEY = "defer_cli.filters"  # where a parsed command line keeps the options below
 

@@ -6,13 +6,12 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction, function_id
-from defer_emulator.domain.signature import check_arguments
-
 from defer_cli.names import snake_case
 from defer_cli.session import Session
 from defer_client.errors import InvalidArguments, UnknownFunction
 from defer_client.models import Arguments
+from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction, function_id
+from defer_emulator.domain.signature import check_arguments
 
 if TYPE_CHECKING:
     from defer_emulator.project.check import Imported

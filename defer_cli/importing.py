@@ -6,9 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from defer_emulator.project.check import CheckResult, Imported, check_project
-
 from defer_cli.session import Session
+from defer_emulator.project.check import CheckResult, Imported, check_project
 
 if TYPE_CHECKING:
     from defer_emulator.project.finder import Project

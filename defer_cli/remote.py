@@ -6,9 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-from defer_emulator.domain.ids import parse_id
-from defer_emulator.operations import Search
-
 from defer_client.backend import Backend
 from defer_client.errors import AmbiguousId, ExecutionNotFound, InvalidRequest
 from defer_client.models import (
@@ -21,6 +18,8 @@ from defer_client.models import (
     PageOf,
     State,
 )
+from defer_emulator.domain.ids import parse_id
+from defer_emulator.operations import Search
 
 SHORTEST = 4  # characters of a prefix or suffix
 LOOKED_AT = 5_000  # executions in which a short id is looked for

@@ -9,19 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from defer_emulator.operations import LocalOperations, Search
-from defer_emulator.presence import Waker, is_alive, read_presence
-
 from defer_cli.output import Output, standard_output
-from defer_client.models import Call, Execution, Page, PageOf
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `defer --help` and the like need none of these
+    from defer_client.backend import Backend
+    from defer_client.models import Call, Execution, Page, PageOf
     from defer_emulator.backend import LocalBackend
     from defer_emulator.config import Config
     from defer_emulator.operations import Operations, Search
     from defer_emulator.store.store import Store
-
-    from defer_client.backend import Backend
 
 T = TypeVar("T")
 
@@ -91,6 +87,7 @@ class Session:
     def local(self) -> LocalBackend:
         """The backend over the project's file. Raises `ProjectNotFound`, `StateFileError`."""
         from defer_emulator.backend import LocalBackend
+        from defer_emulator.presence import Waker
 
         parent = self.environment.get("DEFER_EXECUTION_TOKEN", "").partition(".")[0]
         return LocalBackend(self._store, parent=parent or None, wake=Waker(self.root))
@@ -98,6 +95,7 @@ class Session:
     @cached_property
     def operations(self) -> Operations:
         """What only the project's file can do. Raises `ProjectNotFound`, `StateFileError`."""
+        from defer_emulator.operations import LocalOperations
         from defer_emulator.presence import Waker
 
         return LocalOperations(self._store, wake=Waker(self.root))
@@ -174,5 +172,6 @@ class Session:
         """Whether somebody executes what is enqueued here."""
         if self.endpoint:
             return True
+        from defer_emulator.presence import is_alive, read_presence
 
         return is_alive(read_presence(self.root))

@@ -8,12 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
-from defer_emulator.domain.ids import short_id
-
 from defer_cli.output import Output
 from defer_cli.text import STATE_STYLES, Cell, Column, duration, one_line, relative, width
 from defer_client.models import Execution, State
+from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
+from defer_emulator.domain.ids import short_id
 
 if TYPE_CHECKING:
     from defer_emulator.project.diagnostics import Diagnostic

@@ -365,21 +365,20 @@ def _arguments(
         raise InvalidArguments(
             f"{function.name}: {error}", hint=f"its signature is {function.name}{signature}"
         ) from None
-    names = _positional_names(signature, len(args))
+    names, variadic = _positional_names(function.original)
+    names += tuple(f"{variadic}[{index}]" for index in range(len(args) - len(names)))
     return Arguments(
-        positional=[check_json(value, name) for name, value in zip(names, args, strict=True)],
+        positional=[check_json(value, name) for name, value in zip(names, args, strict=False)],
         keyword={name: check_json(value, name) for name, value in kwargs.items()},
     )
 
 
-def _positional_names(signature: inspect.Signature, count: int) -> list[str]:
-    names: list[str] = []
-    for parameter in signature.parameters.values():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            names.extend(f"{parameter.name}[{index}]" for index in range(count - len(names)))
-        elif parameter.kind is not parameter.KEYWORD_ONLY:
-            names.append(parameter.name)
-    return names[:count]
+@functools.cache
+def _positional_names(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
+    """The names of its positional parameters, and of the one that takes those beyond them."""
+    parameters = _signature(function).parameters.values()
+    names = (p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+    return tuple(names), next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
 
 
 def _find(module: str, qualname: str, options: CallOptions) -> DeferredFunction[..., Any]:

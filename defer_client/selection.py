@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from defer_client.errors import NoBackendError
@@ -21,20 +20,19 @@ if TYPE_CHECKING:
 STATE_FOLDER = ".defer"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
-    """What the environment says, before anything is opened."""
+class Project(NamedTuple):
+    root: str
+    inode: int  # of its state folder: one that was deleted and made anew is another project
+
+
+class Choice(NamedTuple):
+    """What the environment says, before anything is opened. Each call makes one: tuples are quick."""
 
     kind: Literal["inline", "http", "local"]
     endpoint: str = ""
     token: str = ""
     execution_token: str = ""  # of the execution that this process was started by, "<id>.<secret>"
     project: Project | None = None
-
-
-class Project(NamedTuple):
-    root: str
-    inode: int  # of its state folder: one that was deleted and made anew is another project
 
 
 _worker: tuple[int, Backend] | None = None  # with the process it is valid in

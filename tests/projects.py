@@ -32,7 +32,7 @@ def eventually(condition: Callable[[], Any], what: str, patience: float = PATIEN
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without what would change where calls go or how output looks."""
-    removed = ("DEFER_", "PYTEST_", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+    removed = ("DEFER_", "PYTEST_", "PYTHONDONTWRITEBYTECODE", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
     return {name: value for name, value in os.environ.items() if not name.startswith(removed)}
 
 

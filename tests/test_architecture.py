@@ -13,7 +13,8 @@ EMULATOR = ROOT / "emulator" / "defer_emulator"
 # From the top down; what stands in one row are siblings.
 LAYERS: list[set[str]] = [
     {"defer_cli"},
-    {"defer_emulator.app", "defer_emulator.generations", "defer_emulator.pytest_plugin"},
+    {"defer_emulator.app", "defer_emulator.pytest_plugin"},
+    {"defer_emulator.generations", "defer_emulator.dev"},
     {"defer_emulator.web", "defer_emulator.scheduler"},
     {"defer_emulator.backend", "defer_emulator.operations"},
     {
@@ -30,7 +31,6 @@ LAYERS: list[set[str]] = [
         "defer_emulator.config",
         "defer_emulator.lock",
         "defer_emulator.presence",
-        "defer_emulator.dev",
     },
     {"defer_client"},
 ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from defer_emulator.domain.ids import short_id
 
 from defer_cli.session import Session
 from defer_cli.text import STATE_STYLES, Cell, Column, duration, relative
 from defer_client.models import MAX_PAGE_SIZE, Attempt, ExecutionFilters, Page
 from defer_client.wire import page_of_to_json
+from defer_emulator.domain.ids import short_id
 
 COLUMNS = (
     Column(title="ID"),

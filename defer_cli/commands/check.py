@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import typer
-from defer_emulator.project.diagnostics import Diagnostic, to_json
 
 from defer_cli.importing import check as check_session
 from defer_cli.registry import DeferCommand
 from defer_cli.session import Session
 from defer_cli.views import findings
+from defer_emulator.project.diagnostics import Diagnostic, to_json
 
 
 class Command(DeferCommand):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import typer
 from click import UsageError
-from defer_emulator.config import Config
-from defer_emulator.project.finder import ProjectNotFound, find_folders
-from defer_emulator.store.store import Store
 
 from defer_cli.session import Session
 from defer_cli.templates import NewFile, files_of, write_new
+from defer_emulator.config import Config
+from defer_emulator.project.finder import ProjectNotFound, find_folders
+from defer_emulator.store.store import Store
 
 FRAMEWORKS = {
     "django": "Django: name the setup in the configuration, so that functions can use models: "

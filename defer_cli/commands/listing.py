@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 from click import UsageError
-from defer_emulator.operations import Search
 
 from defer_cli.filters import FilteredCommand, chosen, is_filtered
 from defer_cli.session import Session
 from defer_cli.views import executions_table
 from defer_client.models import MAX_PAGE_SIZE, PAGE_SIZE, Execution, Page, PageOf
 from defer_client.wire import execution_to_json, page_of_to_json
+from defer_emulator.operations import Search
 
 Command = FilteredCommand
 

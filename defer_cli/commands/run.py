@@ -8,7 +8,6 @@ from typing import Annotated
 
 import click
 import typer
-from defer_emulator.domain.ids import short_id
 
 from defer_cli.arguments import read_arguments, read_json
 from defer_cli.filters import split_pair
@@ -20,6 +19,7 @@ from defer_client.errors import ResultTimeout
 from defer_client.models import Call, Execution, State
 from defer_client.options import CallOptions, call_options
 from defer_client.wire import execution_to_json
+from defer_emulator.domain.ids import short_id
 
 WORDS = "defer_cli.words"  # where the parsed command line keeps what belongs to the function
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from defer_emulator.domain.ids import short_id
 
 from defer_cli.output import to_json
 from defer_cli.session import Session
@@ -24,6 +23,7 @@ from defer_client.models import (
     State,
 )
 from defer_client.wire import execution_to_json
+from defer_emulator.domain.ids import short_id
 
 LABEL = 12  # columns
 CHILDREN = 10  # that are shown

@@ -112,8 +112,8 @@ class Reader:
 
 
 def build_wheel(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
+    done = subprocess.run([*command, folder, ROOT], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from defer_emulator.config import CHECKS, Config, ConfigError, Notifications, Retention, parse_size
 
 

@@ -16,14 +16,20 @@ from defer_emulator.web.errors import ErrorName, bad_request
 
 # --- what is asked --------------------------------------------------------------------------
 
+Moment = Annotated[
+    str,
+    Meta(
+        description="An RFC 3339 time on the client's own clock.",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
 When = Annotated[
-    str | float | None,
+    Moment | float | None,
     Meta(
         description="An RFC 3339 time on the client's own clock, or a number of seconds from now.",
         examples=["2026-01-31T08:00:00Z", 3600],
     ),
 ]
-Moment = Annotated[str, Meta(description="An RFC 3339 time on the client's own clock.")]
 Size = Annotated[int, Meta(ge=1, le=MAX_PAGE_SIZE, description=f"Default {PAGE_SIZE}.")]
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_METADATA_TEXT, "pattern": "^[ -\\x7f]*$"}
 Metadata = Annotated[

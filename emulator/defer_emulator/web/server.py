@@ -29,6 +29,10 @@ LINGER_TIME = 1.0  # seconds between an error of the protocol and the end of the
 CLOSE_TIME = 0.5  # seconds for what is still being answered when the server stops
 
 
+# Who listens everywhere is reached from here by the loopback address.
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+
+
 class PortTaken(DeferError):
     """Nothing can listen at that address: another program does, or the system forbids it."""
 
@@ -96,7 +100,7 @@ class Server:
         self._app = app
         self._listener = listener
         host, self.port = listener.getsockname()[:2]
-        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        self.url = f"http://{_REACHED_AT.get(host, f'[{host}]' if ':' in host else host)}:{self.port}"
         self._server = _Server(
             uvicorn.Config(
                 app,

@@ -129,9 +129,8 @@ def resident_bytes(pid: int) -> int:
     """Memory of a process and of all its descendants that is in RAM now; 0 where /proc is missing."""
     total = 0
     for process in (pid, *descendants(pid)) if sys.platform.startswith("linux") else ():
-        with contextlib.suppress(OSError, IndexError):
-            with open(f"/proc/{process}/statm", "rb") as file:
-                total += int(file.read().split()[1]) * _PAGE
+        with contextlib.suppress(OSError, IndexError), open(f"/proc/{process}/statm", "rb") as file:
+            total += int(file.read().split()[1]) * _PAGE
     return total
 
 

@@ -6,7 +6,7 @@ import gc
 import inspect
 import json
 import pickle
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -165,7 +165,7 @@ def test_a_call_can_be_a_task_and_be_gathered(backend: FakeBackend) -> None:
         await asyncio.gather(add(1), asyncio.create_task(add(2)), asyncio.ensure_future(add(3)))
 
     asyncio.run(application())
-    asyncio.run(add(4))  # type: ignore[arg-type]
+    asyncio.run(add(4))
     assert sorted(call.arguments.positional[0] for call in backend.calls) == [1, 2, 3, 4]
 
 
@@ -189,7 +189,7 @@ def test_awaiting_a_call_twice_is_an_error(backend: FakeBackend) -> None:
 )
 def test_arguments_that_do_not_fit_fail_at_the_call(args: Any, kwargs: Any, message: str) -> None:
     with pytest.raises(InvalidArguments, match=message):
-        add(*args, **kwargs)
+        add(*args, **kwargs)  # type: ignore[unused-coroutine]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_arguments_that_are_not_json_fail_at_the_call_with_their_path(
     args: Any, kwargs: Any, path: str
 ) -> None:
     with pytest.raises(NotSerializable) as caught:
-        add(*args, **kwargs)
+        add(*args, **kwargs)  # type: ignore[unused-coroutine]
     assert caught.value.path == path
 
 
@@ -245,9 +245,9 @@ def test_local_runs_the_body_and_enqueues_nothing(backend: FakeBackend) -> None:
 def test_a_call_that_is_never_awaited_says_where_on_stderr(
     backend: FakeBackend, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
-    add(1)
+    add(1)  # type: ignore[unused-coroutine]
     line = inspect.currentframe().f_lineno - 1  # type: ignore[union-attr]
-    await_result(plain)(1)
+    await_result(plain)(1)  # type: ignore[unused-coroutine]
     gc.collect()
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("error: add() was called but never awaited, so nothing was enqueued")
@@ -300,17 +300,18 @@ def test_options_make_a_new_function_and_merge(backend: FakeBackend) -> None:
 
 def test_await_result_keeps_the_options(backend: FakeBackend) -> None:
     backend.outcome = Outcome(execution=execution(state=State.SUCCEED), result=3)
-    asyncio.run(await_result(delay(add, 5))(1))  # type: ignore[arg-type]
+    asyncio.run(await_result(delay(add, 5))(1))
     assert backend.calls[0].delay == timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("given", [plainly_called, json, 3, None])
 def test_options_of_something_that_is_not_deferred_are_refused(given: Any) -> None:
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: delay(given, 1),
         lambda: assign_options(given, delay=1),
         lambda: await_result(given),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(InvalidOption, match="needs a deferred function"):
             change()
 

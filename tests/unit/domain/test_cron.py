@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import pytest
 from croniter import croniter
-from defer_emulator.domain.cron import DAY, MINUTE, count_between, next_after, upcoming, validate
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from defer_emulator.domain.cron import DAY, MINUTE, count_between, next_after, upcoming, validate
 
 
 def us(*moment: int) -> int:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from defer_emulator.domain.functions import FunctionSpec, Parameter, ParameterKind
-from defer_emulator.domain.signature import check_arguments, signature_text
 
 from defer_client.errors import InvalidArguments
 from defer_client.models import Arguments
+from defer_emulator.domain.functions import FunctionSpec, Parameter, ParameterKind
+from defer_emulator.domain.signature import check_arguments, signature_text
 
 
 def parameter(

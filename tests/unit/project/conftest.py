@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
 from defer_emulator.config import Config
 from defer_emulator.project.check import CheckResult, Imported, check_project
 from defer_emulator.project.finder import find_root

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from defer_emulator.config import Config
 from defer_emulator.project.finder import (
     Project,

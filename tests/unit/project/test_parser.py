@@ -4,6 +4,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from defer_emulator.project.finder import SourceFile
 from defer_emulator.project.parser import UNKNOWN, FoundFunction, ParsedFile, Place, SyntaxProblem, parse_file
 

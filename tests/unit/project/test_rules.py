@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from defer_emulator.config import Config
 from defer_emulator.domain.functions import FunctionSpec, Parameter
 from defer_emulator.project.check import CheckResult, Imported, ImportFailure

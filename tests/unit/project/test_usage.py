@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from defer_emulator.config import Config
 
 from .conftest import Check

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from defer_emulator.web import schemas
 
 from defer_client import wire
+from defer_emulator.web import schemas
 from tests.unit.web.world import FAILURE, PREFIX, World
 
 pytestmark = pytest.mark.anyio

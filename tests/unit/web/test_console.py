@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from defer_emulator.domain.functions import FunctionSpec
 
 from defer_client.models import Arguments, Call
+from defer_emulator.domain.functions import FunctionSpec
 from tests.unit.web.world import World, function
 
 pytestmark = pytest.mark.anyio

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from defer_emulator.web.api import ENDPOINTS, PREFIX
 
 pytestmark = pytest.mark.anyio

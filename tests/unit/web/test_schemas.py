@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+
+from defer_client.models import State
 from defer_emulator.web import schemas
 from defer_emulator.web.errors import Refused
 from defer_emulator.web.schemas import decode_body, decode_query, list_body
-
-from defer_client.models import State
 
 
 def refusal(raw: bytes, kind: type[schemas.Asked]) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+
 from defer_emulator.web.errors import Refused
 from defer_emulator.web.requests import Headers
 from defer_emulator.web.security import Gate, generate_token, is_loopback

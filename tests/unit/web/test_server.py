@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from starlette.responses import Response
+
 from defer_emulator.web import server as web_server
 from defer_emulator.web.app import WebApp
 from defer_emulator.web.errors import json_response
@@ -15,7 +17,6 @@ from defer_emulator.web.requests import MAX_BODY, Request
 from defer_emulator.web.security import Gate
 from defer_emulator.web.server import PortTaken, Server, bind
 from defer_emulator.web.settings import WebSettings
-from starlette.responses import Response
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +88,21 @@ def test_localhost_and_bracketed_addresses_can_be_listened_on() -> None:
     for host in ("localhost", "[::1]"):
         with bind(host, 0) as listener:
             assert listener.getsockname()[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("localhost", "http://127.0.0.1:"),
+        ("0.0.0.0", "http://127.0.0.1:"),
+        ("::1", "http://[::1]:"),
+        ("::", "http://[::1]:"),
+    ],
+)
+def test_the_url_is_one_that_can_be_called(host: str, url: str) -> None:
+    with bind(host, 0) as listener:
+        app = WebApp(None, {}, close=lambda: None)  # type: ignore[arg-type]
+        assert Server(app, listener).url == f"{url}{listener.getsockname()[1]}"
 
 
 async def test_it_answers_over_a_connection_that_is_kept() -> None:

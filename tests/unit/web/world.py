@@ -6,6 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+
+from defer_client import wire
+from defer_client.models import ErrorCode, Failure, State
 from defer_emulator.backend import LocalBackend
 from defer_emulator.clock import ManualClock, to_datetime
 from defer_emulator.domain.functions import FunctionSpec, Parameter
@@ -14,9 +17,6 @@ from defer_emulator.operations import LocalOperations
 from defer_emulator.store.store import Store
 from defer_emulator.web.app import WebApp, create_app
 from defer_emulator.web.settings import WebSettings
-
-from defer_client import wire
-from defer_client.models import ErrorCode, Failure, State
 
 PREFIX = "/public/v2"
 

@@ -28,7 +28,7 @@ class _OwnPackages:
     """Finds the packages that belong to this file, before any other of the same name."""
 
     @staticmethod
-    def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]
         return PathFinder.find_spec(name, _FOLDERS[name]) if name in _FOLDERS else None
 
 

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from defer_emulator.workers import tree
 from defer_emulator.runner.frames import Decoder, Exited, Fork, Forked, ForkFailed, Frame, Kill, Spawn, encode
+from defer_emulator.workers import tree
 
 _MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
 _DESCRIPTORS = 3  # channel, stdout, stderr

@@ -22,8 +22,8 @@ from defer_client.failures import failure_of
 from defer_client.models import ErrorCode, Failure
 from defer_client.selection import set_worker_backend
 from defer_client.serialization import check_json
-from defer_emulator.workers import tree
 from defer_emulator.runner.frames import VERSION, JsonObject, Load, Raised, Ready, Returned, Run
+from defer_emulator.workers import tree
 from defer_emulator.workers.python.backend import WorkerBackend
 from defer_emulator.workers.python.channel import Channel
 from defer_emulator.workers.python.describe import find_function

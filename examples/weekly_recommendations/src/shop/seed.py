@@ -23,7 +23,8 @@ OPTED_OUT = {"Mads": ["Alien"], "Nour": ["Casablanca"], "Olga": ["Up"], "Pilar":
 def seed() -> None:
     """Create `SHOP_DATABASE`. Everybody liked the films above, and nobody *Citizen Kane*."""
     create_database()
-    ids = {film.title: film.id for film in all_films()}
+    by_age = sorted(all_films(), key=lambda film: film.year, reverse=True)
+    ids = {film.title: film.id for film in by_age}  # of those with one title, the first that was made
     disliked = {ids["Citizen Kane"]: 2}
     for liked_by, opted_in in ((OPTED_IN, True), (OPTED_OUT, False)):
         for name, titles in liked_by.items():

@@ -1,0 +1,233 @@
+"""Loading code: what is found, what is wrong with it, and new code beside old."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from defer_emulator.runner.describe import describe_project
+from defer_emulator.runner.loading import WorkersUnavailable
+from tests.processes.pools import (
+    PoolUnderTest,
+    load_request,
+    pool_options,
+    running_pool,
+    write_functions,
+)
+
+pytestmark = pytest.mark.processes
+
+FINE = "async def fine():\n    return 'fine'"
+
+
+def play(root: Path, scenario: Callable[[PoolUnderTest], Coroutine[Any, Any, None]], **options: Any) -> None:
+    async def main() -> None:
+        async with running_pool(root, **options) as pool:
+            await scenario(pool)
+
+    asyncio.run(main())
+
+
+def test_facts_of_a_function_are_found_by_importing_it(tmp_path: Path) -> None:
+    source = '''
+        import os
+        from defer_client import RetryPolicy, defer
+
+        @defer(
+            concurrency=5, retry=RetryPolicy(max_attempts=2), max_duration=60, max_concurrency_action="cancel"
+        )
+        async def job(a: int, *rest, b: "str" = "x", **more) -> None:
+            """Does it.
+
+            At length.
+            """
+    '''
+    cron = "from defer_client import defer\n@defer.cron('0 8 * * MON')\ndef tick(): pass"
+    write_functions(tmp_path, {"job": source, "tick": cron})
+    result = describe_project(pool_options(tmp_path), load_request(tmp_path))
+    job, tick = result.functions
+    assert (job.name, job.module, job.file, job.line, job.kind) == (
+        "job",
+        "defer.job",
+        "defer/job.py",
+        7,
+        "background",
+    )
+    assert (job.concurrency, job.retry.max_attempts, job.max_duration) == (5, 2, 60.0)
+    assert (job.max_concurrency_action, job.is_async, job.doc) == ("cancel", True, "Does it.")
+    shown = [(p.name, p.kind, p.required, p.annotation, p.default) for p in job.parameters]
+    assert shown == [
+        ("a", "positional_or_keyword", True, "int", None),
+        ("rest", "var_positional", False, None, None),
+        ("b", "keyword_only", False, "str", "'x'"),
+        ("more", "var_keyword", False, None, None),
+    ]
+    assert (tick.kind, tick.cron, tick.is_async) == ("cron", "0 8 * * MON", False)
+    assert tmp_path / "defer" / "job.py" in result.modules
+    assert result.forkable
+
+
+def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
+    bad = {
+        "syntax": "def syntax(:",
+        "missing": "import nothing_of_that_name",
+        "leaves": "import sys\nsys.exit(3)",
+        "dies": "import os\nos._exit(4)",
+        "hangs": "import time\ntime.sleep(60)",
+        "empty": "from defer_client import defer",
+        "through": "import helper",
+    }
+    write_functions(tmp_path, {**bad, "fine": FINE})
+    (tmp_path / "helper.py").write_text("print('helping')\n\nraise ValueError('broken')\n")
+    (tmp_path / "defer" / "hangs.py").write_text("import time\ntime.sleep(60)\n")
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        result = await pool.load()
+        assert [function.name for function in result.functions] == ["fine"]
+        problems = {problem.function: problem for problem in result.problems}
+        assert problems.keys() == bad.keys()
+        assert "SyntaxError" in problems["syntax"].message
+        assert "nothing_of_that_name" in problems["missing"].message
+        assert "sys.exit(3)" in problems["leaves"].message
+        assert "exit code 4" in problems["dies"].message
+        assert "did not end within 0.5 s" in problems["hangs"].message
+        assert "no background function named empty" in problems["empty"].message
+        through = problems["through"]
+        assert (through.source, through.file, through.line) == ("defer/through.py", "helper.py", 3)
+        assert "ValueError: broken" in through.message and "importlib" not in through.traceback
+        assert "helping" in result.output
+        assert (await pool.run("fine")).result == '"fine"'
+
+    play(tmp_path, scenario, import_timeout=0.5)
+
+
+def test_setup_runs_first_and_its_failure_is_that_of_every_function(tmp_path: Path) -> None:
+    write_functions(tmp_path, {"fine": "import os\nasync def fine():\n    return os.environ['PREPARED']"})
+    (tmp_path / "hooks.py").write_text(
+        "import os\ndef prepare(): os.environ['PREPARED'] = os.environ['GIVEN']\ndef broken(): 1 / 0\n"
+    )
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        assert not (await pool.load(env={"GIVEN": "yes"}, setup="hooks:prepare")).problems
+        assert (await pool.run("fine")).result == '"yes"'
+        (problem,) = (await pool.load(setup="hooks:broken")).problems
+        assert problem.function == "fine" and "setup hooks:broken failed" in problem.message
+
+    play(tmp_path, scenario)
+
+
+def test_after_fork_runs_in_each_worker(tmp_path: Path) -> None:
+    write_functions(tmp_path, {"job": "import hooks, os\ndef job():\n    return hooks.pid == os.getpid()"})
+    (tmp_path / "hooks.py").write_text("import os\ndef renew():\n    global pid\n    pid = os.getpid()\n")
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        await pool.load(after_fork="hooks:renew")
+        assert (await pool.run("job")).result == "true"
+        await pool.load(after_fork="hooks:missing")
+        end = await pool.run("job")
+        assert end.failure is not None and end.failure.name == "AttributeError"
+
+    play(tmp_path, scenario)
+
+
+def test_new_code_runs_beside_old(tmp_path: Path) -> None:
+    def version(number: int) -> str:
+        return f"import os, time\ndef job(path):\n    while path and not os.path.exists(path): time.sleep(0.01)\n    return {number}"
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        pool.write(job=version(1))
+        assert (await pool.load()).generation == pool.pool.generation == 1
+        old = await pool.start("job", str(tmp_path / "go"))
+        pool.write(job=version(2))  # within a second, and of the same size
+        loading = asyncio.create_task(pool.load())
+        await asyncio.sleep(0)
+        assert pool.pool.idle == 0, "nothing starts while code is loading"
+        assert (await loading).generation == pool.pool.generation == 2
+        assert (await pool.run("job", "")).result == "2"
+        (tmp_path / "go").touch()
+        assert (await pool.end_of(old)).result == "1"
+
+    play(tmp_path, scenario)
+
+
+def test_old_generation_ends_with_its_last_run(tmp_path: Path) -> None:
+    write_functions(tmp_path, {"job": "import os\ndef job(): return os.getppid()"})
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        await pool.load()
+        parent = json.loads((await pool.run("job")).result or "")
+        await pool.load()
+        await pool.until(lambda: not os.path.exists(f"/proc/{parent}"), "the end of the old generation")
+        assert not pool.recorder.troubles
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("threading.Thread(target=time.sleep, args=(60,), daemon=True, name='poller').start()", "poller"),
+        ("left = socket.socket()", "socket"),
+        ("left = asyncio.new_event_loop()", "event loop"),
+    ],
+)
+def test_project_that_must_not_be_forked_is_spawned(tmp_path: Path, line: str, reason: str) -> None:
+    source = f"import asyncio, socket, threading, time\n{line}\nasync def job(): return 'spawned'"
+    write_functions(tmp_path, {"job": source})
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        result = await pool.load()
+        assert not result.forkable and reason in (result.unforkable or "")
+        assert (await pool.run("job")).result == '"spawned"'
+
+    play(tmp_path, scenario, warm=1)
+
+
+def test_spawned_workers_do_all_that_forked_ones_do(tmp_path: Path) -> None:
+    job = "import os, sys, time\ndef job(deed):\n    print('out', flush=True)\n    return eval(deed)"
+    write_functions(tmp_path, {"job": job, "broken": "import nothing_of_that_name"})
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        result = await pool.load(env={"GIVEN": "yes"})
+        assert result.forkable and len(result.problems) == 1
+        given = await pool.run("job", "[os.environ['GIVEN'], os.getcwd(), sys.path[0]]")
+        assert json.loads(given.result or "") == ["yes", str(tmp_path), str(tmp_path)]
+        assert pool.recorder.lines(1) == ["out"]
+        assert "exit code 3" in (await pool.run("job", "os._exit(3)")).failure.message  # type: ignore[union-attr]
+        sequence = await pool.start("job", "time.sleep(60)")
+        pool.pool.kill(sequence)
+        assert (await pool.end_of(sequence)).end == "killed"
+        end = await pool.run("broken")
+        assert end.failure is not None and end.failure.name == "ModuleNotFoundError"
+
+    play(tmp_path, scenario, worker_start="spawn", warm=1)
+
+
+def test_python_that_cannot_be_started_is_said(tmp_path: Path) -> None:
+    write_functions(tmp_path, {"fine": FINE})
+    with pytest.raises(WorkersUnavailable, match="nopython"):
+        describe_project(pool_options(tmp_path, python="/nopython"), load_request(tmp_path))
+    old = tmp_path / "python"
+    old.write_text("#!/bin/sh\necho 'it is too old' >&2\nexit 1\n")
+    old.chmod(0o755)
+    with pytest.raises(WorkersUnavailable, match="it is too old"):
+        describe_project(pool_options(tmp_path, python=str(old)), load_request(tmp_path))
+
+
+def test_modules_of_the_project_may_have_our_names(tmp_path: Path) -> None:
+    for name in ("emulator", "templates", "json", "worker", "base"):
+        (tmp_path / f"{name}.py").write_text("mine = True\n")
+    source = "import emulator, templates, worker, base\nasync def job(): return base.mine"
+    write_functions(tmp_path, {"job": source})
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        assert not (await pool.load()).problems
+        assert (await pool.run("job")).result == "true"
+
+    play(tmp_path, scenario)
