@@ -128,14 +128,14 @@ def _is_switch(parameter: Parameter | None) -> bool:
     return parameter is not None and (parameter.annotation or "").strip("\"' ") == "bool"
 
 
-def read_json(source: str, stdin: TextIO, folder: Path) -> Arguments:
+def read_json(source: str, stdin: TextIO | None, folder: Path) -> Arguments:
     """What `--json` gives: a text, `@file` or `-`; an array (positional) or an object (by name).
 
-    Raises `InvalidArguments` and `OSError`.
+    Raises `InvalidArguments`.
     """
     try:
         if source == "-":
-            text = stdin.read()
+            text = "" if stdin is None else stdin.read()
         elif source.startswith("@"):
             text = (folder / source[1:]).read_text(encoding="utf-8")
         else:
@@ -143,6 +143,8 @@ def read_json(source: str, stdin: TextIO, folder: Path) -> Arguments:
         value: Any = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         raise InvalidArguments("--json: nested too deeply") from None
+    except OSError as error:
+        raise InvalidArguments(f"--json: {source[1:]} cannot be read: {error.strerror}") from None
     except ValueError as error:  # of decoding too
         raise InvalidArguments(
             f"--json: not JSON: {error}", hint="""give an array or an object: --json '{"user_id": 7}'"""

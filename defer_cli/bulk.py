@@ -19,10 +19,6 @@ from defer_client.models import MAX_PAGE_SIZE, Execution, Page, State
 from defer_client.wire import execution_to_json
 from defer_emulator.operations import Search
 
-Ids = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[ID]...", show_default=False, help="Ids, short forms or @last; or use filters."),
-]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -77,8 +77,8 @@ class DevView:
         self._output.flush()
 
     def stopping(self, running: int) -> None:
-        what = f"{running} execution{'s' * (running != 1)}"
-        self._output.line(f"stopping: waiting for {what}; Ctrl-C again ends them now", "yellow")
+        what = f": waiting for {running} execution{'s' * (running != 1)}; Ctrl-C again ends them now"
+        self._output.line("stopping" + (what if running else ""), "yellow")
         self._output.flush()
 
     def stopped(self) -> None:
@@ -106,16 +106,15 @@ class DevView:
         self._output.flush()
 
     def _changed(self, event: events.ExecutionChanged) -> None:
-        waits = event.due is not None and event.due - event.at > 500_000
-        if event.reason == "new" and not waits:
+        wait = 0.0 if event.due is None else (event.due - event.at) / 1_000_000
+        if event.reason == "new" and wait < 0.5:
             return  # its start is shown
         word, style = event.state.value, STATE_STYLES[event.state]
         rest = "" if event.duration is None else duration(event.duration)
-        if event.due is not None and waits:
-            span = duration((event.due - event.at) / 1_000_000)
-            rest = f"{rest}  again in {span}".strip() if event.reason == "retry" else f"due in {span}"
+        if event.reason == "new":
+            rest = f"due in {duration(wait)}"
         if event.reason == "retry":
-            word, style = "failed", "yellow"
+            word, style, rest = "failed", "yellow", f"{rest}  again in {duration(max(0.0, wait))}".strip()
         elif event.reason == "release":
             rest = "queued again: the emulator stops"
         elif event.reason == "limit":

@@ -11,6 +11,8 @@ from typing import Literal
 OK, FAILED, USAGE, NOT_FOUND, CONFLICT, TIMED_OUT, NO_PROJECT = range(7)
 INTERRUPTED = 130
 
+COMPLETION = "_DEFER_COMPLETE"  # set by the scripts of `defer completion`
+
 BY_CODE = {
     "config": USAGE,
     "no_project": NO_PROJECT,
@@ -32,6 +34,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     from defer_cli.session import Session
 
     session = Session.of_process()
+    if COMPLETION in os.environ:
+        from defer_cli.completing import complete
+
+        return complete(session, os.environ[COMPLETION])
     try:
         code = _invoke(given, session)
         session.output.flush()

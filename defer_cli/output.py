@@ -64,15 +64,20 @@ class Output:
     def value(self, value: Any) -> None:
         """A JSON value: on one line, unless a person looks at a terminal."""
         indent = 2 if self.is_text and self.out.isatty() else None
-        self.out.write(to_json(value, indent) + "\n")
+        self.out.write(self._json(value, indent) + "\n")
 
     def rows(self, rows: Iterable[Any], **rest: Any) -> None:
         """A list: `{"data": [...]}` with `rest` beside it, or one row a line."""
         if self.format == "jsonl":
             for row in rows:
-                self.out.write(to_json(row) + "\n")
+                self.out.write(self._json(row) + "\n")
         else:
-            self.out.write(to_json({"data": list(rows), **rest}) + "\n")
+            self.out.write(self._json({"data": list(rows), **rest}) + "\n")
+
+    def _json(self, value: Any, indent: int | None = None) -> str:
+        """Escaped where stdout could not show all characters: JSON must stay what it is."""
+        unicode = (getattr(self.out, "encoding", None) or "utf-8").lower().startswith("utf")
+        return json.dumps(value, ensure_ascii=not unicode, indent=indent)
 
     @contextmanager
     def frame(self) -> Iterator[None]:

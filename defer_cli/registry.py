@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 import typer
+from click.shell_completion import CompletionItem
 from typer.core import TyperCommand, TyperGroup
 
 from defer_cli.output import FORMATS
@@ -50,6 +51,8 @@ COMMANDS = {
     "resume": Entry(section="Act", help="Start executions again.", module="pause", function="resume"),
     "cron": Entry(section="Project", help="Show the crons and when they fire next."),
     "clock": Entry(section="Project", help="Show the emulated clock."),
+    "doctor": Entry(section="Project", help="Check this machine and this project."),
+    "completion": Entry(section="Project", help="Print the completion script of a shell."),
 }
 
 
@@ -102,6 +105,16 @@ class RootGroup(TyperGroup):
         if args[0] not in COMMANDS:
             _unknown_command(args[0], ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Without importing the commands."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        names = [
+            CompletionItem(name, help=entry.help)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + options
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

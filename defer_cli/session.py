@@ -175,3 +175,7 @@ class Session:
         from defer_emulator.presence import is_alive, read_presence
 
         return is_alive(read_presence(self.root))
+
+    def version(self) -> int | None:
+        """A number that changes when somebody else has written; None where that cannot be known."""
+        return None if self.endpoint else self._store.data_version()

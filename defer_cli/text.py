@@ -126,28 +126,31 @@ def table(
         max([width(column.title), *(width(row[index].text) for row in cells)])
         for index, column in enumerate(columns)
     ]
-    shown = [index for index in range(len(columns)) if cells == [] or any(row[index].text for row in cells)]
+    shown = [index for index in range(len(columns)) if not cells or any(row[index].text for row in cells)]
     if columns_wide is not None:
-        shown = _fit(columns, widths, shown, columns_wide)
+        widths, shown = _fit(columns, widths, shown, columns_wide)
     header = [Cell(text=column.title, style="dim") for column in columns]
     return [_line(row, shown, widths, columns_wide, colour) for row in (header, *cells)]
 
 
-def _fit(columns: Sequence[Column], widths: list[int], shown: list[int], available: int) -> list[int]:
-    """Shrink `widths` in place, then drop columns, until the rest fits."""
-
-    def excess() -> int:
-        return sum(widths[index] for index in shown) + 2 * (len(shown) - 1) - available
-
+def _fit(
+    columns: Sequence[Column], natural: list[int], shown: list[int], available: int
+) -> tuple[list[int], list[int]]:
+    """The widths and the columns that fit: shrunk first, then with fewer columns."""
     while True:
+        widths = list(natural)
+        excess = sum(widths[index] for index in shown) + 2 * (len(shown) - 1) - available
         for index in sorted(shown, key=lambda index: -widths[index]):
             least = columns[index].least
-            if least is not None and excess() > 0:
-                widths[index] = max(min(least, widths[index]), widths[index] - excess())
+            if least is not None and excess > 0:
+                smaller = max(min(least, widths[index]), widths[index] - excess)
+                excess -= widths[index] - smaller
+                widths[index] = smaller
         droppable = [index for index in shown if columns[index].rank]
-        if excess() <= 0 or not droppable:
-            return shown
-        shown = [index for index in shown if index != max(droppable, key=lambda index: columns[index].rank)]
+        if excess <= 0 or not droppable:
+            return widths, shown
+        dropped = max(droppable, key=lambda index: columns[index].rank)
+        shown = [index for index in shown if index != dropped]
 
 
 def _line(

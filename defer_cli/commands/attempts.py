@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
 from defer_cli.text import STATE_STYLES, Cell, Column, duration, relative
 from defer_client.models import MAX_PAGE_SIZE, Attempt, ExecutionFilters, Page
@@ -23,7 +24,7 @@ COLUMNS = (
 
 def attempts(
     ctx: typer.Context,
-    execution_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, a short form, or @last.")],
+    execution_id: ExecutionId,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, max=MAX_PAGE_SIZE, help="At most so many.")
     ] = 100,

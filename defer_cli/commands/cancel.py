@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from defer_cli.bulk import DryRun, Ids, Limit, Yes, act
+from defer_cli.bulk import DryRun, Limit, Yes, act
 from defer_cli.filters import FilteredCommand
+from defer_cli.parameters import ExecutionIds
 from defer_cli.session import Session
 from defer_client.models import Execution, State
 
@@ -16,7 +17,7 @@ Command = FilteredCommand
 
 def cancel(
     ctx: typer.Context,
-    ids: Ids = None,
+    ids: ExecutionIds = None,
     force: Annotated[bool, typer.Option("--force", help="Abort it too when it runs already.")] = False,
     tree: Annotated[bool, typer.Option("--tree", help="And everything that it started.")] = False,
     limit: Limit = None,

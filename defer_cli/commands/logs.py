@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from click import UsageError
 
+from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
 from defer_client.models import LogLine
 from defer_client.wire import log_line_to_json
@@ -19,9 +20,7 @@ STYLES = {"stdout": "", "stderr": "yellow", "system": "dim"}
 
 def logs(
     ctx: typer.Context,
-    execution_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Its id, an attempt's id, a short form, or @last.")
-    ],
+    execution_id: ExecutionId,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has finished.")] = False,
 ) -> None:
     """Show what an execution printed, in all its attempts or in one.
@@ -36,15 +35,24 @@ def logs(
     if not follow:
         _print(session, session.call(session.backend.get_execution_logs(found)), attempt=0)
         return
+    if not session.server_runs():
+        session.output.note("no emulator runs here; start it with: defer dev")
+    _follow(session, found)
+
+
+def _follow(session: Session, execution_id: str) -> None:
     shown, attempt = 0, 0
+    version: int | None = None
     while True:
-        finished = session.call(session.backend.get_execution(found)).state.is_final
-        lines = session.call(session.backend.get_execution_logs(found))
-        attempt = _print(session, lines[shown:], attempt)
-        shown = len(lines)
-        session.output.flush()
-        if finished:
-            return
+        before, version = version, session.version()
+        if before is None or version != before:
+            finished = session.call(session.backend.get_execution(execution_id)).state.is_final
+            lines = session.call(session.backend.get_execution_logs(execution_id))
+            attempt = _print(session, lines[shown:], attempt)
+            shown = len(lines)
+            session.output.flush()
+            if finished:
+                return
         time.sleep(FOLLOW_INTERVAL)
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from defer_cli.parameters import FunctionNameOrAll
 from defer_cli.session import Session
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", show_default=False, help="A function; all when left out.")
-]
 
-
-def pause(ctx: typer.Context, name: Name = None) -> None:
+def pause(ctx: typer.Context, name: FunctionNameOrAll = None) -> None:
     """Start no more executions of a function, or of any. What runs goes on, calls still queue.
 
     defer pause send_mail
@@ -22,7 +17,7 @@ def pause(ctx: typer.Context, name: Name = None) -> None:
     _set(ctx.obj, name, paused=True)
 
 
-def resume(ctx: typer.Context, name: Name = None) -> None:
+def resume(ctx: typer.Context, name: FunctionNameOrAll = None) -> None:
     """Start executions of a function again, or of all.
 
     defer resume send_mail

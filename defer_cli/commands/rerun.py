@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from defer_cli.bulk import DryRun, Ids, Limit, Yes, act
+from defer_cli.bulk import DryRun, Limit, Yes, act
 from defer_cli.filters import FilteredCommand
+from defer_cli.parameters import ExecutionIds
 from defer_cli.session import Session
 from defer_client.models import Execution
 
@@ -14,7 +15,7 @@ Command = FilteredCommand
 
 def rerun(
     ctx: typer.Context,
-    ids: Ids = None,
+    ids: ExecutionIds = None,
     limit: Limit = None,
     dry_run: DryRun = False,
     yes: Yes = False,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
 
 import typer
 
 from defer_cli.bulk import DryRun, Limit, Yes, act
 from defer_cli.filters import FilteredCommand, is_filtered
+from defer_cli.parameters import IdsThenTime
 from defer_cli.session import Session
 from defer_client.durations import parse_when
 from defer_client.errors import InvalidDuration
@@ -21,10 +21,7 @@ Command = FilteredCommand
 
 def reschedule(
     ctx: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[ID]... [WHEN]", show_default=False, help="Ids, then the new time."),
-    ] = None,
+    words: IdsThenTime = None,
     limit: Limit = None,
     dry_run: DryRun = False,
     yes: Yes = False,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
 from defer_client.models import State
 
 
 def result(
     ctx: typer.Context,
-    execution_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, a short form, or @last.")],
+    execution_id: ExecutionId,
 ) -> int:
     """Print the result of an execution as JSON; of a failed one its error, with exit code 1.
 

@@ -12,6 +12,7 @@ import typer
 from defer_cli.arguments import read_arguments, read_json
 from defer_cli.filters import split_pair
 from defer_cli.functions import check_fit, find_parameters
+from defer_cli.parameters import FunctionName
 from defer_cli.registry import DeferCommand
 from defer_cli.session import Session
 from defer_client.durations import parse_duration
@@ -62,7 +63,7 @@ def split_words(
 
 def run(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="The function.")],
+    name: FunctionName,
     arguments: Annotated[
         list[str] | None,
         typer.Argument(metavar="[ARGS]...", show_default=False, help="Its arguments, or --parameter value."),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
 
 import typer
 
 from defer_cli.output import to_json
+from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
 from defer_cli.text import STATE_STYLES, duration, moment, relative
 from defer_cli.views import describe, took
@@ -32,7 +32,7 @@ LONG = 2_000  # characters of a value that are shown
 
 def show(
     ctx: typer.Context,
-    execution_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, a short form, or @last.")],
+    execution_id: ExecutionId,
 ) -> None:
     """Show one execution on one screen: state, times, arguments, result, attempts, relatives.
 

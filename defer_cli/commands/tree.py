@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
 from defer_cli.views import describe, took
 from defer_client.models import Execution
@@ -24,7 +25,7 @@ class Node:
 
 def tree(
     ctx: typer.Context,
-    execution_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, a short form, or @last.")],
+    execution_id: ExecutionId,
 ) -> None:
     """Show an execution and everything it started, level by level.
 

@@ -234,7 +234,8 @@ class Emulator:
         """Let what runs finish, until a second signal."""
         if stop.at_once.is_set():
             return
-        self._view.stopping(self._scheduler.running_count)
+        if self._scheduler.running_count:
+            self._view.stopping(self._scheduler.running_count)
         draining = asyncio.create_task(self._scheduler.drain(self._view.stopping))
         impatient = asyncio.create_task(stop.at_once.wait())
         await asyncio.wait({draining, impatient}, return_when=asyncio.FIRST_COMPLETED)

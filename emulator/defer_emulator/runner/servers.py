@@ -15,6 +15,7 @@ from defer_emulator.runner.loading import (
     ImportProblem,
     LoadRequest,
     LoadResult,
+    ModuleFile,
     PoolOptions,
     WorkersUnavailable,
     load_frame,
@@ -51,6 +52,7 @@ class Servers:
         self._base: Base | None = None
         self._generations: dict[int, Generation] = {}  # all that live, by number
         self._pids: dict[int, int] = {}  # of all that was forked and is not known to be gone
+        self._recovery: asyncio.Task[None] | None = None
         self._is_closing = False
 
     def start(self) -> None:
@@ -66,8 +68,8 @@ class Servers:
         stopped: list[ImportProblem] = []
         modules = list(request.modules)
         while True:
+            base = await self._running_base()
             frame = load_frame(self._options.root, request, modules)
-            base = self._running_base()
             generation = Generation(next(self._numbers), frame, base, self._loop, on_frame=self._receive)
             self._generations[generation.number] = generation
             try:
@@ -75,15 +77,13 @@ class Servers:
                 break
             except ImportStopped as error:
                 generation.kill()
-                await self._refuse_broken_base(base)
+                self._require_heard(base)
                 culprits = [module for module in modules if error.file in (module.file, "")]
-                for module in culprits:
-                    stopped.append(_stopped(module.file, module.function, error, request.setup))
+                stopped += [_stopped(module, error, request.setup) for module in culprits]
                 modules = [module for module in modules if module not in culprits]
-                if error.file == "":
+                if not error.file:
                     request = replace(request, setup=None)
-        unforkable = described.unforkable
-        if unforkable or self._options.worker_start == "spawn" or not _FORKS_SAFELY:
+        if described.unforkable or self._options.worker_start == "spawn" or not _FORKS_SAFELY:
             generation.spawn_from_now_on()
         return generation, load_result(self._loads, described, stopped, generation.output)
 
@@ -103,6 +103,8 @@ class Servers:
     async def close(self) -> None:
         """Kill everything and wait until it is gone, at most 2 s."""
         self._is_closing = True
+        if self._recovery is not None:
+            await self._recovery
         for generation in self._generations.values():
             generation.close()
         if self._base is not None:
@@ -130,51 +132,61 @@ class Servers:
                 raise AssertionError(f"a fork server does not say {frame}")
 
     def _exited(self, number: int, status: int) -> None:
-        generation = self._generations.pop(number, None)
+        generation = self._generations.get(number)
         if generation is None:
             self._forget(number)
             self._events.on_exit(number, status)
-            return
-        self._pids.pop(number, None)
-        was_used = not generation.is_spawning and not generation.is_retired
+        elif generation.is_spawning:  # it has said what it holds; that was all it was for
+            self._pids.pop(number, None)
+        else:
+            self._generation_ended(generation, status)
+
+    def _generation_ended(self, generation: Generation, status: int) -> None:
+        """It is gone, and so are its workers and what was below them."""
+        del self._generations[generation.number]
+        self._pids.pop(generation.number, None)
         generation.ended(status)
-        if not generation.is_spawning:
-            for worker in tuple(generation.workers):  # the base has ended them, and what was below them
-                self._exited(worker, _KILLED)
-        if was_used and generation.is_loaded and not self._is_closing:
-            self._events.on_lost(generation)
+        if generation.is_loaded and not generation.is_retired and not self._is_closing:
+            self._events.on_lost(generation)  # first: no worker is to be started there any more
+        for worker in tuple(generation.workers):
+            self._exited(worker, _KILLED)
 
     def _forget(self, number: int) -> None:
         self._pids.pop(number, None)
         for generation in tuple(self._generations.values()):
-            generation.workers.discard(number)
-            self._end_if_unused(generation)
+            if number in generation.workers:
+                generation.workers.discard(number)
+                self._end_if_unused(generation)
 
     def _end_if_unused(self, generation: Generation) -> None:
         if generation.is_retired and not generation.workers:
             generation.close()
+            if generation.is_spawning:
+                del self._generations[generation.number]
 
     # --- when the base dies -------------------------------------------------------------------
 
-    def _running_base(self) -> Base:
+    async def _running_base(self) -> Base:
+        if self._recovery is not None:
+            await self._recovery
         if self._base is None:
             self.start()
         assert self._base is not None
         return self._base
 
-    async def _refuse_broken_base(self, base: Base) -> None:
+    def _require_heard(self, base: Base) -> None:
         """An interpreter that cannot run our code ends at once: say what it said."""
-        if base.was_heard or not await base.gone(0.1):
+        if base.was_heard:
             return
-        said = base.said().splitlines()
+        said = base.said.splitlines()
         raise WorkersUnavailable(
-            f"the project's Python ({self._options.python}) ended at its start: {said[-1] if said else 'in silence'}",
+            f"the project's Python ({self._options.python}) does not run: {said[-1] if said else 'no answer'}",
             hint="correct `python` in the project's configuration; it must be Python 3.10 or newer",
         )
 
     def _base_ended(self) -> None:
         if not self._is_closing:
-            self._loop.create_task(self._recover())
+            self._recovery = self._loop.create_task(self._recover())
 
     async def _recover(self) -> None:
         """The base is dead, and by that the generations and workers; end what those leave behind."""
@@ -185,10 +197,11 @@ class Servers:
         await base.gone(_END_WITHIN)
         await self._end_orphans()
         base.release()
+        self._recovery = None
         if base.was_heard:
             self._events.on_trouble("the process that starts workers has died; it is started again")
-        for number in (*self._generations, *self._pids):
-            self._exited(number, _KILLED)
+        for generation in tuple(self._generations.values()):
+            self._generation_ended(generation, _KILLED)
 
     async def _end_orphans(self) -> None:
         """Kill what became a child of this process when the base died, and reap it.
@@ -211,6 +224,12 @@ class Servers:
             await asyncio.sleep(_PAUSE)
 
 
-def _stopped(file: str, function: str, error: ImportStopped, setup: str | None) -> ImportProblem:
-    reason = error.reason if error.file else f"setup {setup}: {error.reason}"
-    return ImportProblem(function=function, source=file, file=file, line=1, message=reason, traceback="")
+def _stopped(module: ModuleFile, error: ImportStopped, setup: str | None) -> ImportProblem:
+    return ImportProblem(
+        function=module.function,
+        source=module.file,
+        file=module.file,
+        line=1,
+        message=f"setup {setup}: {error.reason}" if setup and not error.file else error.reason,
+        traceback="",
+    )

@@ -66,18 +66,13 @@ class Base:
         finally:
             theirs.close()
         self.was_heard = False  # it has forked something: the interpreter runs our code
+        self.said = ""  # what it wrote, known after its end
         self._on_frame = on_frame
         self.connection = Connection(loop, ours, self._hear, on_end)
 
     def _hear(self, frame: Frame) -> None:
         self.was_heard = True
         self._on_frame(frame)
-
-    def said(self) -> str:
-        """What it wrote before it ended, at most a pipe full."""
-        assert self.process.stdout is not None
-        os.set_blocking(self.process.stdout.fileno(), False)
-        return (self.process.stdout.read() or b"").decode(errors="replace").strip()
 
     async def gone(self, within: float) -> bool:
         """Wait until the process has ended."""
@@ -94,8 +89,10 @@ class Base:
 
     def release(self) -> None:
         """After its end."""
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        assert self.process.stdout is not None
+        with self.process.stdout as pipe:
+            os.set_blocking(pipe.fileno(), False)
+            self.said = (pipe.read() or b"").decode(errors="replace").strip()
 
 
 class ImportStopped(Exception):

@@ -193,10 +193,13 @@ WITH RECURSIVE head (sequence) AS (
         ORDER BY function, priority, scheduled_at, sequence LIMIT 1
     )
     UNION ALL
-    SELECT (
-        SELECT later.sequence FROM executions AS later INDEXED BY executions_pending
-        WHERE later.state = 'created' AND (later.function, later.priority) > (here.function, here.priority)
-        ORDER BY later.function, later.priority, later.scheduled_at, later.sequence LIMIT 1
+    SELECT coalesce(
+        (SELECT sequence FROM executions INDEXED BY executions_pending
+         WHERE state = 'created' AND function = here.function AND priority > here.priority
+         ORDER BY function, priority, scheduled_at, sequence LIMIT 1),
+        (SELECT sequence FROM executions INDEXED BY executions_pending
+         WHERE state = 'created' AND function > here.function
+         ORDER BY function, priority, scheduled_at, sequence LIMIT 1)
     )
     FROM head CROSS JOIN executions AS here ON here.sequence = head.sequence
 )

@@ -179,6 +179,7 @@ class _Protocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._head = 0  # bytes of a head that is not complete
         self._in_head = False
+        self._in_message = False
         self._refused = False
         self.idle_since = self.loop.time()
 
@@ -204,6 +205,8 @@ class _Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self._refused or self.transport.is_closing():
             return
+        if self._in_message and self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_TIME, self._too_slow)
         if self._in_head:
             self._head += len(data)
             if self._head > MAX_HEAD:
@@ -221,15 +224,14 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head = True, 0
-        self._met_deadline()
-        self._deadline = self.loop.call_later(REQUEST_TIME, self._too_slow)
+        self._in_head, self._in_message, self._head = True, True, 0
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._in_message = False
         self._met_deadline()
         super().on_message_complete()
 

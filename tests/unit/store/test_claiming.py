@@ -99,12 +99,11 @@ def test_children_of_waiting_executions_start_first_the_deepest_first(world: Wor
     world.claim()
     older = world.enqueue("send")
     child = world.enqueue("send", parent=root, awaited=True)
-    (_, middle) = world.claim(places=2).started[:2]
-    assert middle.id in (child.id, older.id)
-    child_row = world.enqueue("job", parent=root, awaited=True)
-    grandchild = world.enqueue("job", parent=child, awaited=True)
+    assert world.started() == [child.id, older.id]
     unawaited = world.enqueue("job", parent=child)
-    assert world.started() == [grandchild.id, child_row.id, unawaited.id]
+    sibling = world.enqueue("job", parent=root, awaited=True)
+    grandchild = world.enqueue("add", parent=child, awaited=True)
+    assert world.started() == [grandchild.id, sibling.id, unawaited.id]
 
 
 def test_a_function_with_one_place_is_first_in_first_out_whoever_waits(world: World) -> None:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from defer_emulator.clock import ManualClock
+from defer_emulator.store.store import Store
+from tests.contract.case import OPENERS, Case
+from tests.unit.store.world import World, spec
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=sorted(OPENERS))
+async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
+    """One backend after the other, each over a new project whose functions are add, send, job and tick."""
+    clock = ManualClock()
+    store = Store.open(tmp_path, clock=clock)
+    world = World(store, clock)
+    world.register(spec("add"), spec("send", concurrency=1), spec("job"), spec("tick", cron="* * * * *"))
+    async with AsyncExitStack() as stack:
+
+        async def opened(parent: str | None) -> object:
+            return await stack.enter_async_context(OPENERS[request.param](world, parent))
+
+        yield Case(world=world, opened=opened, backend=await opened(None))  # type: ignore[arg-type]
+    store.close()
