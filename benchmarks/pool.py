@@ -96,9 +96,8 @@ async def main(count: int = 5_000, rounds: int = 5) -> None:
         before = time.process_time()
         rates = [count / await flood.run(count) for _ in range(rounds)]
         ours = (time.process_time() - before) / (count * rounds) * 1e6
-        print(
-            f"a flood of {count}: {statistics.median(rates):,.0f} jobs/s by {flood.most} workers on {CPUS} CPUs"
-        )
+        rate = statistics.median(rates)
+        print(f"a flood of {count}: {rate:,.0f} jobs/s by {flood.most} workers on {CPUS} CPUs")
         print(f"  of which in the emulator: {ours:.0f} µs a job")
         begun = time.perf_counter()
         await flood.pool.close()

@@ -7,7 +7,6 @@ import os
 import secrets
 import signal
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,9 +138,7 @@ class Emulator:
         try:
             await self._pool.open()
             self._scheduler.recover()
-            loading = asyncio.create_task(self._generations.load_first())
-            server = await self._start_server()
-            loaded = await loading
+            server, loaded = await self._start()
             wake.listen(self._scheduler.wake)
             write_presence(self._root, own_presence(server.url, str(wake.path)))
             self._is_ready = True
@@ -153,15 +150,22 @@ class Emulator:
             await server.close()
         finally:
             self._generations.close()
-            await self._pool.close()
-            self._scheduler.close()
             remove_presence(self._root)
             wake.close()
-            self._view.stopped()
+            await self._pool.close()
+            self._scheduler.close()
+        self._view.stopped()
         return 0
 
+    async def _start(self) -> tuple[Server, LoadResult]:
+        """Import the project in its process while this one imports the web layer."""
+        loading = asyncio.create_task(self._generations.load_first())
+        try:
+            return await self._start_server(), await loading
+        finally:
+            loading.cancel()
+
     async def _start_server(self) -> Server:
-        """Imports the web layer late: the workers' first process starts meanwhile."""
         from defer_emulator.web.app import create_app
         from defer_emulator.web.security import generate_token, is_loopback
         from defer_emulator.web.server import DEFAULT_PORT, Server, bind
@@ -219,16 +223,17 @@ class Emulator:
         from defer_emulator.reload import watch
 
         async def follow() -> None:
-            async for changed in watch(self._root, self._root / self._config.env_file):
-                await self._generations.reload(changed)
+            try:
+                async for changed in watch(self._root, self._root / self._config.env_file):
+                    await self._generations.reload(changed)
+            except Exception as error:  # the operating system's limit of watches, for example
+                message = f"saved files are not noticed any more: {type(error).__name__}: {error}"
+                self._bus.publish(Trouble(message=message, hint="restart defer dev to run new code"))
 
         following = asyncio.create_task(follow())
-        stopping = asyncio.create_task(stop.asked.wait())
-        await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await stop.asked.wait()
         following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following  # raises what broke it
-        stopping.cancel()
+        await asyncio.wait({following})
 
     async def _drain(self, stop: Stop) -> None:
         """Let what runs finish, until a second signal."""

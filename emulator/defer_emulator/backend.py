@@ -40,7 +40,7 @@ from defer_emulator.presence import Waker, is_alive, read_presence
 from defer_emulator.store.listing import Wanted
 from defer_emulator.store.rows import dumps
 from defer_emulator.store.store import Store
-from defer_emulator.store.transaction import NewExecution, Transaction
+from defer_emulator.store.transaction import BY_REQUEST, NewExecution, Transaction
 
 if TYPE_CHECKING:
     import asyncio
@@ -120,7 +120,7 @@ class LocalBackend:
     async def cancel_execution(self, execution_id: str, *, force: bool = False) -> Execution:
         """Raises `ExecutionNotFound`, `ExecutionNotCancellable`, `ExecutionAbortingAlreadyInProgress`."""
         with self._store.write() as tx:
-            execution = tx.cancel(tx.require(execution_id), force=force)
+            execution = tx.cancel(tx.require(execution_id), force=force, by=self._parent or BY_REQUEST)
         self._wake()
         return execution
 

@@ -138,7 +138,8 @@ def test_after_fork_runs_in_each_worker(tmp_path: Path) -> None:
 
 def test_new_code_runs_beside_old(tmp_path: Path) -> None:
     def version(number: int) -> str:
-        return f"import os, time\ndef job(path):\n    while path and not os.path.exists(path): time.sleep(0.01)\n    return {number}"
+        wait = "    while path and not os.path.exists(path): time.sleep(0.01)"
+        return f"import os, time\ndef job(path):\n{wait}\n    return {number}"
 
     async def scenario(pool: PoolUnderTest) -> None:
         pool.write(job=version(1))
@@ -163,7 +164,7 @@ def test_old_generation_ends_with_its_last_run(tmp_path: Path) -> None:
         await pool.load()
         parent = json.loads((await pool.run("job")).result or "")
         await pool.load()
-        await pool.until(lambda: not os.path.exists(f"/proc/{parent}"), "the end of the old generation")
+        await pool.until(lambda: not Path(f"/proc/{parent}").exists(), "the end of the old generation")
         assert not pool.recorder.troubles
 
     play(tmp_path, scenario)

@@ -242,7 +242,8 @@ UNCOOPERATIVE = """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-        daemon = "import os, subprocess, sys; p = subprocess.Popen(sys.argv[1:], start_new_session=True, env={}); print(p.pid)"
+        daemon = "import subprocess, sys; "
+        daemon += "print(subprocess.Popen(sys.argv[1:], start_new_session=True, env={}).pid)"
         print(subprocess.Popen(sleeper, start_new_session=True).pid)
         subprocess.run([sys.executable, "-c", daemon, *sleeper], check=True)
         while True:
@@ -310,7 +311,8 @@ def test_next_attempt_finds_the_process_as_it_was(tmp_path: Path) -> None:
         import asyncio, os, random, signal, sys
         async def look():
             print("visible")
-            return [os.getpid(), os.environ.get("LEFT"), "HOME" in os.environ, os.getcwd(), "/left" in sys.path,
+            return [os.getpid(), os.environ.get("LEFT"), "HOME" in os.environ, os.getcwd(),
+                    "/left" in sys.path,
                     signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, os.umask(0o22), random.random(),
                     len(asyncio.all_tasks())]
     """
@@ -348,7 +350,8 @@ def test_thread_left_running_costs_the_worker_and_is_over_with_the_attempt(tmp_p
 
 
 def test_process_left_running_is_ended_with_the_attempt(tmp_path: Path) -> None:
-    source = "import subprocess\ndef job():\n    return subprocess.Popen(['sleep', '60'], start_new_session=True).pid"
+    started = "subprocess.Popen(['sleep', '60'], start_new_session=True).pid"
+    source = f"import subprocess\ndef job():\n    return {started}"
     end, lines = run_one(tmp_path, source)
     assert end.end == "returned" and is_gone(json.loads(end.result or ""))
     assert any("sleep 60" in line for line in lines)

@@ -214,6 +214,9 @@ _NAMES: dict[type[Any], str] = {
 _CLASSES = {name: kind for kind, name in _NAMES.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _NAMES}
 
+_write = json.JSONEncoder(separators=(",", ":")).encode
+_read = json.JSONDecoder().decode
+
 
 def encode(frame: Frame) -> bytes:
     """The bytes of a frame, its length before it."""
@@ -221,14 +224,14 @@ def encode(frame: Frame) -> bytes:
     data: JsonObject = {"type": _NAMES[kind]}
     for name in _FIELDS[kind]:
         data[name] = getattr(frame, name)
-    payload = json.dumps(data, separators=(",", ":")).encode()
+    payload = _write(data).encode()
     return len(payload).to_bytes(4, "big") + payload
 
 
 def decode(payload: bytes) -> Frame:
     """A frame without its length. Raises `ProtocolError`."""
     try:
-        data = json.loads(payload)
+        data = _read(payload.decode())
         frame: Frame = _CLASSES[data.pop("type")](**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProtocolError(f"not a frame of version {VERSION}: {payload[:100]!r} ({error})") from None

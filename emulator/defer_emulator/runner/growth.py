@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 
-WARM = 2  # idle workers that are kept for what comes next
-IDLE_SECONDS = 10.0  # after which more of them end
-RECENT = 0.005  # seconds: a worker that became idle so lately shows that jobs are short
+IDLE_SECONDS = 10.0  # after which idle workers beyond the warm ones end
+LONG = 0.008  # seconds after which a job counts as long
 CPUS = os.cpu_count() or 1
 AT_ONCE = max(2, CPUS)  # workers that start at the same time: more would only slow each other
 
 
 def workers_to_start(
-    *, wanted: int, warm: int, idle: int, starting: int, total: int, most: int, since_idle: float
+    *, wanted: int, warm: int, idle: int, starting: int, total: int, most: int, long: int
 ) -> int:
-    """How many to start now. `total` counts all, `since_idle` the seconds since one finished a job.
+    """How many to start now. `total` counts all workers, `long` those whose job has become a long one.
 
-    A flood of short jobs is run best by about as many processes as there are CPUs; one of jobs that
-    sleep needs a process each, quickly.
+    A flood of short jobs is run best by about as many processes as there are CPUs. Long jobs sleep, or
+    take a CPU each: beside them there is place for others, and for twice as many when many are long.
 
-    >>> workers_to_start(wanted=50, warm=2, idle=0, starting=0, total=40, most=100, since_idle=0.001)
+    >>> workers_to_start(wanted=50, warm=2, idle=0, starting=0, total=CPUS + 1, most=100, long=0)
     0
     """
     needed = max(wanted, warm) - idle - starting
-    if total > CPUS and since_idle < RECENT:
-        return 0
-    return max(0, min(needed, AT_ONCE - starting, most - total))
+    useful = max(CPUS + 1, long) - (total - long)
+    return max(0, min(needed, useful, AT_ONCE - starting, most - total))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,7 +62,7 @@ class AttemptOutput:
     def __init__(self, sequence: int, attempt: int) -> None:
         self._sequence = sequence
         self._attempt = attempt
-        self._splitters: dict[Stream, LineSplitter] = {"stdout": LineSplitter(), "stderr": LineSplitter()}
+        self._splitters: defaultdict[Stream, LineSplitter] = defaultdict(LineSplitter)
         self._room = HEAD
         self._tail: deque[_Held] = deque()
         self._tail_size = 0

@@ -67,7 +67,6 @@ class ProcessPool:
         self._idle: list[WorkerProcess] = []  # of the current code; the latest used last
         self._busy: dict[int, WorkerProcess] = {}  # by sequence
         self._wanted = 0
-        self._last_end = 0.0  # of a job, on the loop's clock
         self._resting_until = 0.0
         self._last_trouble = ""
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
@@ -168,6 +167,7 @@ class ProcessPool:
         worker.running = RunningJob(
             job=job,
             output=AttemptOutput(job.sequence, job.attempt),
+            begun=self._loop.time(),
             deadline=self._loop.call_later(job.max_duration, self._time_out, worker),
         )
         self._busy[job.sequence] = worker
@@ -183,7 +183,7 @@ class ProcessPool:
             )
         )
         if not self._idle:
-            self._later(growth.RECENT, self._grow)
+            self._later(growth.LONG, self._grow)
         if self._options.memory_limit is not None:
             self._later(limits.MEMORY_INTERVAL, self._look_at_memory)
 
@@ -291,7 +291,6 @@ class ProcessPool:
             return
         self._tell([*running.output.finish(self._now()), *notes])
         self._release(worker)
-        self._last_end = self._loop.time()
         self._make_idle(worker)
         self._report(running)
 
@@ -379,13 +378,22 @@ class ProcessPool:
             starting=self._starting,
             total=len(self._workers),
             most=self._options.max_workers,
-            since_idle=now - self._last_end,
+            long=self._long_running(now),
         )
         for _ in range(count):
             self._start_worker(self._current)
         is_short = max(self._wanted, self._options.warm) > len(self._idle) + self._starting
         if is_short and len(self._workers) < self._options.max_workers:
-            self._later(growth.RECENT, self._grow)
+            self._later(growth.LONG, self._grow)
+
+    def _long_running(self, now: float) -> int:
+        """How many attempts began long ago. The oldest are first."""
+        count = 0
+        for worker in self._busy.values():
+            if worker.running is None or now - worker.running.begun < growth.LONG:
+                break
+            count += 1
+        return count
 
     def _start_worker(self, generation: Generation) -> None:
         number = self._servers.new_number()

@@ -28,6 +28,7 @@ class RunningJob:
 
     job: Job
     output: AttemptOutput
+    begun: float  # on the loop's clock
     deadline: asyncio.TimerHandle
     ended: Returned | Raised | None = None  # what it has said
     fate: tuple[End, Failure | None] | None = None  # decided here: it is being killed

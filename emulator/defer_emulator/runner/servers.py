@@ -180,7 +180,7 @@ class Servers:
             return
         said = base.said.splitlines()
         raise WorkersUnavailable(
-            f"the project's Python ({self._options.python}) does not run: {said[-1] if said else 'no answer'}",
+            f"the project's Python ({self._options.python}) does not run: {(said or ['no answer'])[-1]}",
             hint="correct `python` in the project's configuration; it must be Python 3.10 or newer",
         )
 
@@ -220,7 +220,7 @@ class Servers:
                 for process in (*tree.descendants(pid), pid):
                     tree.kill(process)
                 with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
+                    os.waitpid(pid, os.WNOHANG)  # noqa: ASYNC222 - does not wait
             await asyncio.sleep(_PAUSE)
 
 

@@ -111,7 +111,7 @@ class Scheduler:
             self._load_functions(tx)
             left = tx.running()
             tx.settle([self._interrupted(running, tx.now) for running in left])
-            self._revision = tx.revision
+        self._revision = tx.revision
         return len(left)
 
     def adopt(self, functions: Collection[FunctionSpec], broken: Mapping[str, str]) -> None:
@@ -226,8 +226,8 @@ class Scheduler:
             self._take_answers((*foreign, *settled, *discarded))
             claim = self._claim(tx)
             next_discard = tx.next_discard()
-            self._revision = tx.revision
         # Committed. Nothing below may fail for want of the file.
+        self._revision = tx.revision
         ended, self._ended, self._logs, self._troubled = self._ended, [], [], False
         self._tell_ended(now, ended, completions, settled)
         self._tell.changed(now, foreign, discarded, claim.cancelled)

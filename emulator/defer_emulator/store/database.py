@@ -68,7 +68,7 @@ class Database:
                 return
             connection.execute("BEGIN")
             with _ended(connection):
-                self._patiently(connection, "SELECT 1 FROM sqlite_schema")
+                self._patiently(connection, "SELECT 1 FROM project")
                 yield connection
 
     def data_version(self) -> int:

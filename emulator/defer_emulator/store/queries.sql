@@ -92,12 +92,13 @@ SELECT * FROM executions WHERE id = ?;
 SELECT depth FROM executions WHERE id = ?;
 
 -- name: cancel
-UPDATE executions SET state = 'cancelled', finished_at = :now, updated_at = :now, revision = :revision
+UPDATE executions SET
+    state = 'cancelled', ended_by = :by, finished_at = :now, updated_at = :now, revision = :revision
 WHERE sequence = :sequence AND state = 'created'
 RETURNING $summary;
 
 -- name: abort
-UPDATE executions SET state = 'aborting', updated_at = :now, revision = :revision
+UPDATE executions SET state = 'aborting', ended_by = :by, updated_at = :now, revision = :revision
 WHERE sequence = :sequence AND state = 'started'
 RETURNING $summary;
 
@@ -226,7 +227,8 @@ SELECT min(scheduled_at) FROM executions INDEXED BY executions_pending
 WHERE state = 'created' AND function = :function AND priority = :priority AND scheduled_at > :now;
 
 -- name: cancel_due_in_group
-UPDATE executions SET state = 'cancelled', finished_at = :now, updated_at = :now, revision = :revision
+UPDATE executions SET
+    state = 'cancelled', ended_by = 'limit', finished_at = :now, updated_at = :now, revision = :revision
 WHERE sequence IN (
     SELECT sequence FROM executions INDEXED BY executions_pending
     WHERE state = 'created' AND function = :function AND priority = :priority AND scheduled_at <= :now

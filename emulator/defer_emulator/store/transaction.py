@@ -33,6 +33,7 @@ from defer_emulator.store.rows import (
 )
 
 DISCARDED_AT_ONCE = 1_000  # more are discarded by the next transactions
+BY_REQUEST = "request"  # of a person, or of an application outside the emulator
 NO_ARGUMENTS = '{"positional":[],"keyword":{}}'
 
 
@@ -135,18 +136,19 @@ class Transaction:
         """The functions of the running executions that would wait: the parent's, and on upwards."""
         return [row["function"] for row in self._connection.execute(SQL["waiting_ancestors"], (parent,))]
 
-    def cancel(self, row: Row, *, force: bool) -> Execution:
+    def cancel(self, row: Row, *, force: bool, by: str = BY_REQUEST) -> Execution:
         """Cancel one that is `created`; with `force`, begin to abort one that is `started`.
 
+        `by` is the id of the execution that asks for it, if one does.
         Raises `ExecutionNotCancellable`, `ExecutionAbortingAlreadyInProgress`.
         """
         state, name = State(row["state"]), f"execution {short_id(row['id'])}"
         if state is State.CREATED:
-            return self._changed("cancel", row)
+            return self._changed("cancel", row, by=by)
         if state is State.STARTED and force:
             values = {"sequence": row["sequence"], "attempt": row["attempt"], "now": self.now}
             self._connection.execute(SQL["abort_attempt"], values)
-            return self._changed("abort", row)
+            return self._changed("abort", row, by=by)
         if state is State.ABORTING and force:
             raise ExecutionAbortingAlreadyInProgress(f"{name} is being aborted already")
         if state.is_final:
@@ -177,7 +179,7 @@ class Transaction:
             )
         )
 
-    def _changed(self, query: str, row: Row, **values: int) -> Execution:
+    def _changed(self, query: str, row: Row, **values: int | str) -> Execution:
         values = self._stamp(sequence=row["sequence"], **values)
         (changed,) = self._connection.execute(SQL[query], values).fetchall()
         return execution_of(changed, self._project_id)

@@ -1,7 +1,5 @@
 """Processes and their descendants. Linux reads /proc; elsewhere `ps` answers. Standard library only."""
 
-# ruff: noqa: PTH - read ten times a second for each worker: a `Path` costs more than the read
-
 from __future__ import annotations
 
 import contextlib

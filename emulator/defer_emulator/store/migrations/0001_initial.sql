@@ -42,6 +42,7 @@ CREATE TABLE executions (
     error_code   TEXT,
     executed_by  TEXT,     -- the id of its parent
     rerun_of     TEXT,     -- an id
+    ended_by     TEXT,     -- who cancelled or aborted it: 'request', 'limit', or the id of an execution
     depth        INTEGER NOT NULL DEFAULT 0,  -- number of its ancestors
     revision     INTEGER NOT NULL,            -- of the transaction that wrote it last
     metadata     TEXT    NOT NULL,            -- JSON

@@ -33,7 +33,7 @@ class _OwnPackages:
 
 
 sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _HERE]
-sys.meta_path.insert(0, _OwnPackages)  # type: ignore[arg-type]
+sys.meta_path.insert(0, _OwnPackages)
 
 if __name__ == "__main__":
     from defer_emulator.workers.python import base, worker

@@ -31,7 +31,7 @@ class _FreshSourceLoader(SourceFileLoader):
     hold the first.
     """
 
-    def path_stats(self, path: str) -> Mapping[str, Any]:  # type: ignore[override]
+    def path_stats(self, path: str) -> Mapping[str, Any]:
         stats = super().path_stats(path)
         if abs(time.time() - stats["mtime"]) < _FRESH:
             raise OSError  # "no stats": the import system neither reads nor writes a `.pyc`
@@ -48,7 +48,7 @@ def prepare(load: Load) -> None:
         (_FreshSourceLoader, SOURCE_SUFFIXES),
         (SourcelessFileLoader, BYTECODE_SUFFIXES),
     ]
-    make_finder = FileFinder.path_hook(*loaders)  # type: ignore[arg-type]
+    make_finder = FileFinder.path_hook(*loaders)
 
     def finder_of_project(path: str) -> FileFinder:
         if not is_of_project(os.path.join(path, ""), load.root):
