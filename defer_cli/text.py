@@ -5,7 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
+
+from defer_emulator.domain.texts import duration as duration
+from defer_emulator.domain.texts import moment as moment
 
 STATE_STYLES = {
     "created": "blue",
@@ -30,33 +33,11 @@ _CODES = {
     "": "",
 }
 
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
-
 
 def paint(text: str, style: str) -> str:
     """`text` in a terminal's colour; the styles are the keys of `_CODES`."""
     code = _CODES[style]
     return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
-
-
-def duration(seconds: float) -> str:
-    """A span with at most two units: `350ms`, `1.2s`, `3m 20s`, `2d 4h`."""
-    if seconds < 0:
-        return "-" + duration(-seconds)
-    if seconds < 0.9995:
-        milliseconds = seconds * 1_000
-        return f"{milliseconds:.0f}ms" if milliseconds >= 9.95 or seconds == 0 else f"{milliseconds:.1f}ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f}".removesuffix(".0") + "s"
-    rest = round(seconds)
-    parts: list[str] = []
-    for size, unit in _UNITS:
-        count, rest = divmod(rest, size)
-        if count or parts:
-            parts.append(f"{count}{unit}")
-        if len(parts) == 2:
-            break
-    return " ".join(part for part in parts if not part.startswith("0"))
 
 
 def relative(moment: datetime, now: datetime) -> str:
@@ -66,11 +47,6 @@ def relative(moment: datetime, now: datetime) -> str:
         return "now"
     span = duration(round(abs(seconds))).partition(" ")[0]
     return f"in {span}" if seconds > 0 else f"{span} ago"
-
-
-def moment(value: datetime) -> str:
-    """`2026-01-31 08:00:00 UTC`."""
-    return value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def one_line(text: str) -> str:

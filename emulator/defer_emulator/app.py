@@ -195,6 +195,7 @@ class Emulator:
             is_ready=lambda: self._is_ready,
         )
         server = Server(app, listener)
+        self._pool.endpoint = server.url
         await server.start()
         return server
 

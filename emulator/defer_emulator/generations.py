@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from defer_client.errors import DeferError
 from defer_emulator.config import Config
 from defer_emulator.domain import cron
-from defer_emulator.domain.functions import FunctionSpec
+from defer_emulator.domain.functions import BrokenFunction, FunctionSpec
 from defer_emulator.notify.events import Bus, Reloaded, Trouble
 from defer_emulator.project.check import Imported, ImportFailure, check_project
 from defer_emulator.project.diagnostics import Diagnostic
@@ -30,27 +29,32 @@ class Judgement:
     """Which functions of a load can run, and why the others cannot."""
 
     functions: tuple[FunctionSpec, ...]
-    broken: Mapping[str, str]  # by name: the reason, with its place
+    broken: Mapping[str, BrokenFunction]  # by name
 
 
 def judge(result: LoadResult) -> Judgement:
     """A function whose file failed, or that the scheduler could not honour, is broken; the others run."""
     broken = {
-        problem.function: f"{problem.file}:{problem.line}: {problem.message}" for problem in result.problems
+        problem.function: BrokenFunction(
+            reason=f"{problem.file}:{problem.line}: {problem.message}", file=problem.source
+        )
+        for problem in result.problems
     }
-    names = Counter(spec.name for spec in result.functions)
     for spec in result.functions:
-        reason = _refusal(spec)
-        if names[spec.name] > 1:
-            files = ", ".join(sorted(other.file for other in result.functions if other.name == spec.name))
-            reason = f"more than one function is named {spec.name}: {files}"
+        reason = _refusal(spec, result.functions)
         if reason is not None:
-            broken.setdefault(spec.name, f"{spec.file}:{spec.line}: {reason}")
+            place = f"{spec.file}:{spec.line}"
+            broken[spec.name] = BrokenFunction(
+                reason=f"{place}: {reason}", module=spec.module, file=spec.file, line=spec.line
+            )
     functions = tuple(spec for spec in result.functions if spec.name not in broken)
     return Judgement(functions=functions, broken=broken)
 
 
-def _refusal(spec: FunctionSpec) -> str | None:
+def _refusal(spec: FunctionSpec, functions: Sequence[FunctionSpec]) -> str | None:
+    files = sorted(other.file for other in functions if other.name == spec.name)
+    if len(files) > 1:
+        return f"more than one function is named {spec.name}: {', '.join(files)}"
     if spec.kind != "cron":
         return None
     if spec.parameters:

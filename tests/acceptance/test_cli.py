@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -486,13 +485,7 @@ def test_the_version_and_help_need_no_project(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_error(project: TempProject) -> None:
-    store = Store.open(project.root)
-    with store.write() as tx:
-        for _ in range(1):
-            tx.register([], {})
-    store.close()
-    for number in range(5):
-        project.call("greet", str(number))
+    project.call("greet", "Ada")
     command = f"for i in 1 2 3; do {DEFER!r} list -o jsonl; done | head -n 1"
     done = subprocess.run(["bash", "-c", command], cwd=project.root, capture_output=True, text=True)
     assert len(done.stdout.splitlines()) == 1
@@ -553,11 +546,3 @@ def test_an_unexpected_error_is_kept_in_a_file(project: TempProject, tmp_path: P
     (report,) = tmp_path.glob("defer-report-*")
     assert str(report) in done.stderr
     assert "ZeroDivisionError: ours" in report.read_text()
-
-
-def test_a_listing_is_quick_enough_not_to_be_noticed(project: TempProject) -> None:
-    """No measurement: only that nothing heavy is loaded."""
-    project.call("greet", "Ada")
-    begun = time.monotonic()
-    project.run("list")
-    assert time.monotonic() - begun < 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -36,8 +35,7 @@ def play(root: Path, scenario: Callable[[PoolUnderTest], Coroutine[Any, Any, Non
 
 def test_facts_of_a_function_are_found_by_importing_it(tmp_path: Path) -> None:
     source = '''
-        import os
-        from defer_client import RetryPolicy, defer
+                from defer_client import RetryPolicy, defer
 
         @defer(
             concurrency=5, retry=RetryPolicy(max_attempts=2), max_duration=60, max_concurrency_action="cancel"

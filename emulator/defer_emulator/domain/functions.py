@@ -49,6 +49,20 @@ class FunctionSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BrokenFunction:
+    """A function that cannot run now, and what is known of it if it has never been imported."""
+
+    reason: str  # one line, with file:line
+    module: str = ""
+    file: str = ""
+    line: int = 1
+
+    def unseen(self, name: str) -> FunctionSpec:
+        """Stands for its options until they are known."""
+        return FunctionSpec(name=name, module=self.module, file=self.file, line=self.line, kind="background")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RegisteredFunction:
     """A function as the project's file remembers it, with what was decided about it since."""
 

@@ -122,6 +122,7 @@ class Run:
     module: str
     arguments: str  # JSON text: {"positional": [...], "keyword": {...}}
     token: str  # goes into the environment as DEFER_EXECUTION_TOKEN
+    endpoint: str  # the emulator's own; with the token, DEFER_ENDPOINT and DEFER_TOKEN; "" without HTTP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import resource
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,6 +33,7 @@ from defer_emulator.runner.servers import ServerEvents, Servers
 from defer_emulator.runner.zygote import Generation
 from defer_emulator.workers import tree
 
+_DESCRIPTORS = 8_192  # that this process may have open
 _REST = 0.5  # seconds without new workers after one could not be started
 _HANG_UP = 0.2  # seconds from the end of a worker's channel to its death; then it is killed
 
@@ -54,6 +57,7 @@ class ProcessPool:
     ) -> None:
         self._listener = listener
         self._options = options
+        self.endpoint = ""  # where the programs that executions start reach this emulator, once it listens
         self._now = now
         self._on_trouble = on_trouble
         self._secret = secrets.token_bytes(32)
@@ -87,6 +91,7 @@ class ProcessPool:
         )
         self._servers = Servers(self._options, events)
         self._servers.start()
+        _allow_many_descriptors()  # here, not below: what runs in workers keeps the usual limit
 
     async def load(self, request: LoadRequest) -> LoadResult:
         """Import the project's code and run it from now on; until then nothing starts.
@@ -180,6 +185,7 @@ class ProcessPool:
                 module=job.module,
                 arguments=job.arguments,
                 token=self._token(job.execution_id),
+                endpoint=self.endpoint,
             )
         )
         if not self._idle:
@@ -327,7 +333,7 @@ class ProcessPool:
         del self._workers[number]
         if worker.state == "starting":
             self._starting -= 1
-            self._rest(f"a worker could not start: {limits.how(status)}", worker)
+            self._rest(f"a worker could not start: {limits.how(status)}", worker.unclaimed)
         elif worker.state == "idle":
             self._idle.remove(worker)
         running = worker.running
@@ -360,94 +366,3 @@ class ProcessPool:
         self._listener.on_end(
             JobEnd(sequence=job.sequence, attempt=job.attempt, end=end, result=result, failure=failure)
         )
-
-    # --- how many there are -----------------------------------------------------------------
-
-    def _grow(self) -> None:
-        """Start the workers that are useful now, and look again soon if more may be."""
-        if self._current is None or self._loads or self._is_closing:
-            return
-        now = self._loop.time()
-        if now < self._resting_until:
-            self._later(self._resting_until - now, self._grow)
-            return
-        count = growth.workers_to_start(
-            wanted=self._wanted,
-            warm=self._options.warm,
-            idle=len(self._idle),
-            starting=self._starting,
-            total=len(self._workers),
-            most=self._options.max_workers,
-            long=self._long_running(now),
-        )
-        for _ in range(count):
-            self._start_worker(self._current)
-        is_short = max(self._wanted, self._options.warm) > len(self._idle) + self._starting
-        if is_short and len(self._workers) < self._options.max_workers:
-            self._later(growth.LONG, self._grow)
-
-    def _long_running(self, now: float) -> int:
-        """How many attempts began long ago. The oldest are first."""
-        count = 0
-        for worker in self._busy.values():
-            if worker.running is None or now - worker.running.begun < growth.LONG:
-                break
-            count += 1
-        return count
-
-    def _start_worker(self, generation: Generation) -> None:
-        number = self._servers.new_number()
-        worker = WorkerProcess(
-            number,
-            generation,
-            self._loop,
-            on_frame=self._heard,
-            on_output=self._printed,
-            on_end=self._hung_up,
-        )
-        self._workers[number] = worker
-        self._starting += 1
-        self._servers.start_worker(generation, number, worker.child_descriptors)
-        if generation.is_spawning:
-            worker.connection.send(generation.load)
-
-    def _fork_failed(self, number: int, message: str) -> None:
-        worker = self._workers.pop(number, None)
-        if worker is not None:
-            self._starting -= 1
-            worker.close()
-            self._rest(f"a worker could not be started: {message}", worker)
-
-    def _rest(self, message: str, worker: WorkerProcess) -> None:
-        said = worker.unclaimed.decode(errors="replace").strip().splitlines()
-        trouble = f"{message} ({said[-1]})" if said else message
-        if trouble != self._last_trouble:
-            self._on_trouble(trouble)
-        self._last_trouble = trouble
-        self._resting_until = self._loop.time() + _REST
-        self._later(_REST, self._grow)
-
-    def _let_go(self, worker: WorkerProcess) -> None:
-        """An idle worker exits when its channel is closed."""
-        worker.state = "leaving"
-        worker.connection.close()
-        self._later_for(worker)
-
-    def _shrink(self) -> None:
-        """End workers that have been idle for long, but for a few."""
-        now = self._loop.time()
-        while len(self._idle) > self._options.warm:
-            left = self._idle[0].idle_since + growth.IDLE_SECONDS - now
-            if left > 0:
-                self._later(left, self._shrink)
-                return
-            self._let_go(self._idle.pop(0))
-
-    def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` then, unless it is already going to be called."""
-        if action not in self._timers:
-            self._timers[action] = self._loop.call_later(seconds, self._run_timer, action)
-
-    def _run_timer(self, action: Callable[[], None]) -> None:
-        del self._timers[action]
-        action()

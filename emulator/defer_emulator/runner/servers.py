@@ -67,6 +67,7 @@ class Servers:
         self._loads += 1
         stopped: list[ImportProblem] = []
         modules = list(request.modules)
+        may_lose_base = True
         while True:
             base = await self._running_base()
             frame = load_frame(self._options.root, request, modules)
@@ -78,6 +79,9 @@ class Servers:
             except ImportStopped as error:
                 generation.kill()
                 self._require_heard(base)
+                if self._base is not base and may_lose_base:  # died by itself: no file is to blame
+                    may_lose_base = False
+                    continue
                 culprits = [module for module in modules if error.file in (module.file, "")]
                 stopped += [_stopped(module, error, request.setup) for module in culprits]
                 modules = [module for module in modules if module not in culprits]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import socket
 import subprocess
 from collections.abc import Callable
@@ -45,7 +44,7 @@ class Base:
             PROJECT_VARIABLE: options.project,
             EMULATOR_VARIABLE: options.emulator_id,
         }
-        environment[TOKEN_VARIABLE] = f"{options.emulator_id}.{secrets.token_hex(8)}"
+        environment.pop(TOKEN_VARIABLE, None)  # of an execution that has started this emulator
         try:
             self.process = subprocess.Popen(
                 [options.python, str(_MAIN), "base", str(theirs.fileno())],

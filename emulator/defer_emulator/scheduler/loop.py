@@ -19,7 +19,7 @@ from defer_client.backend import Backend
 from defer_client.errors import DeferError, StateFileError
 from defer_client.models import NO_RETRY, RetryPolicy, State
 from defer_emulator.domain import settlement
-from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
+from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
 from defer_emulator.scheduler.crons import CronTable, Due
 from defer_emulator.scheduler.ports import (
     Change,
@@ -114,7 +114,7 @@ class Scheduler:
         self._revision = tx.revision
         return len(left)
 
-    def adopt(self, functions: Collection[FunctionSpec], broken: Mapping[str, str]) -> None:
+    def adopt(self, functions: Collection[FunctionSpec], broken: Mapping[str, BrokenFunction]) -> None:
         """Take over the functions of a new generation of code; see `Transaction.register`."""
         with self._store.write() as tx:
             tx.register(functions, broken)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from defer_client.models import Outcome
-from defer_emulator.domain.functions import FunctionSpec, FunctionStatus, RegisteredFunction
+from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, FunctionStatus, RegisteredFunction
 from defer_emulator.domain.jobs import End, Job, JobEnd, PoolListener
 from defer_emulator.domain.work import Change, Claim, Completion, Limits, LogChunk, Running
 
@@ -59,7 +59,7 @@ class Transaction(Protocol):
     def register(
         self,
         functions: Collection[FunctionSpec],
-        broken: Mapping[str, str],
+        broken: Mapping[str, BrokenFunction],
     ) -> None:
         """Make the table of functions equal to the project: `broken` maps a function that cannot be
         imported now to the reason; it keeps its last options. What is in neither is `removed`. A cron

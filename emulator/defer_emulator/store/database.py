@@ -119,6 +119,7 @@ class Database:
             connection.executescript(_PRAGMAS)
             durability = self._patiently(connection, "SELECT durability FROM project")[0][0]
             connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
+            connection.execute("PRAGMA busy_timeout = 0")  # from now on `_patiently` waits
         except BaseException:
             connection.close()
             raise
@@ -150,8 +151,16 @@ class Database:
 
 def connect(path: Path | None, *, create: bool = False) -> sqlite3.Connection:
     """A bare connection in autocommit mode. The file must exist, unless `create`. Without a path it is a
-    new database in memory, migrated."""
-    options = {"isolation_level": None, "check_same_thread": False, "timeout": 0, "cached_statements": 256}
+    new database in memory, migrated.
+
+    It waits for whoever makes the file, or recovers it after a crash, just now.
+    """
+    options = {
+        "isolation_level": None,
+        "check_same_thread": False,
+        "timeout": PATIENCE,
+        "cached_statements": 256,
+    }
     if path is None:
         connection = sqlite3.connect(":memory:", **options)  # type: ignore[arg-type]
         migrate(connection, None)

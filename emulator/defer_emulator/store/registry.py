@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from sqlite3 import Connection
 
-from defer_emulator.domain.functions import FunctionSpec, FunctionStatus, RegisteredFunction
+from defer_emulator.domain.functions import (
+    BrokenFunction,
+    FunctionSpec,
+    FunctionStatus,
+    RegisteredFunction,
+)
 from defer_emulator.store.queries import SQL
 from defer_emulator.store.rows import registered_of, spec_text, text_of
 
@@ -20,7 +25,11 @@ def read_functions(connection: Connection, project_id: str) -> list[RegisteredFu
 
 
 def register(
-    connection: Connection, functions: Collection[FunctionSpec], broken: Mapping[str, str], *, now: int
+    connection: Connection,
+    functions: Collection[FunctionSpec],
+    broken: Mapping[str, BrokenFunction],
+    *,
+    now: int,
 ) -> None:
     """Make the table equal to the project: `functions` are ready, `broken` ones keep their last options,
     all others are removed."""
@@ -30,9 +39,10 @@ def register(
         after = _cron_after(known.get(spec.name), spec, now)
         _put(connection, known, spec, "ready", None, after)
     for name in broken.keys() - present:
-        old = known.get(name)
-        spec = _unseen(name) if old is None else old.spec
-        _put(connection, known, spec, "broken", text_of(broken[name]), old.cron_after if old else None)
+        old, now_broken = known.get(name), broken[name]
+        spec = now_broken.unseen(name) if old is None else old.spec
+        after = None if old is None else old.cron_after
+        _put(connection, known, spec, "broken", text_of(now_broken.reason), after)
     for name in known.keys() - present - broken.keys():
         _put(connection, known, known[name].spec, "removed", None, known[name].cron_after)
 
@@ -73,8 +83,3 @@ def _cron_after(old: RegisteredFunction | None, spec: FunctionSpec, now: int) ->
         # An editor that replaces a file removes it for a moment: that must not cost a minute.
         return max(old.cron_after, now - _GRACE)
     return old.cron_after
-
-
-def _unseen(name: str) -> FunctionSpec:
-    """What is known of a function whose file has never been imported."""
-    return FunctionSpec(name=name, module="", file="", line=0, kind="background")

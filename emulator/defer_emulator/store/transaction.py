@@ -17,7 +17,7 @@ from defer_client.errors import (
 )
 from defer_client.models import Execution, State
 from defer_emulator.clock import Clock, EmulatedClock
-from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
+from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
 from defer_emulator.domain.ids import IdSource, parse_id, short_id
 from defer_emulator.domain.work import Change, Claim, Completion, Limits, LogChunk, Running
 from defer_emulator.store import registry, settling
@@ -265,7 +265,7 @@ class Transaction:
         """Minutes up to this one never fire again."""
         self._connection.execute(SQL["cron_seen"], {"function": function, "minute": minute})
 
-    def register(self, functions: Collection[FunctionSpec], broken: Mapping[str, str]) -> None:
+    def register(self, functions: Collection[FunctionSpec], broken: Mapping[str, BrokenFunction]) -> None:
         """Make the table of functions equal to the project; see the scheduler's port."""
         registry.register(self._connection, functions, broken, now=self.now)
 

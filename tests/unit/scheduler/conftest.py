@@ -15,7 +15,7 @@ from defer_client.models import NO_RETRY, Arguments, Call, Execution, RetryPolic
 from defer_client.sync import run
 from defer_emulator.backend import LocalBackend
 from defer_emulator.clock import ManualClock
-from defer_emulator.domain.functions import FunctionSpec
+from defer_emulator.domain.functions import BrokenFunction, FunctionSpec
 from defer_emulator.operations import LocalOperations
 from defer_emulator.scheduler.loop import Scheduler
 from defer_emulator.store.store import Store
@@ -34,7 +34,7 @@ class Bench:
         self.pool = FakePool()
         self.bus = FakeBus()
         self.specs: dict[str, FunctionSpec] = {}
-        self.broken: dict[str, str] = {}
+        self.broken: dict[str, BrokenFunction] = {}
         self.max_concurrency = 100
         self.scheduler = self._new_scheduler()
         self.backend = LocalBackend(self.store, wake=lambda: None)
@@ -79,7 +79,7 @@ class Bench:
         self.do(lambda: self.scheduler.adopt(ready, self.broken))
 
     def breaks(self, name: str, reason: str) -> None:
-        self.broken[name] = reason
+        self.broken[name] = BrokenFunction(reason=reason)
         self.load()
 
     # --- life -----------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_functions_that_are_not_given_or_paused_do_not_start(world: World) -> No
     other = world.enqueue("unknown")
     world.enqueue("add")
     with world.store.write() as tx:
-        tx.register([], {"add": "defer/add.py:1: no"})
+        tx.register([], {"add": BrokenFunction(reason="defer/add.py:1: no")})
         tx.pause("add", paused=True)
     claim = world.claim()
     assert (claim.started, claim.backlog, claim.next_due) == ([], 0, None)

@@ -18,7 +18,7 @@ from defer_client.models import (
 from defer_client.sync import run
 from defer_emulator.backend import LocalBackend
 from defer_emulator.clock import ManualClock
-from defer_emulator.domain.functions import FunctionSpec
+from defer_emulator.domain.functions import BrokenFunction, FunctionSpec
 from defer_emulator.domain.work import Change, Claim, Completion, Limits, Running
 from defer_emulator.operations import LocalOperations
 from defer_emulator.store.store import Store
@@ -95,7 +95,9 @@ class World:
 
     def register(self, *functions: FunctionSpec, broken: dict[str, str] | None = None) -> None:
         with self.store.write() as tx:
-            tx.register(functions, broken or {})
+            tx.register(
+                functions, {name: BrokenFunction(reason=reason) for name, reason in (broken or {}).items()}
+            )
 
     def claim(self, places: int = 100) -> Claim:
         with self.store.write() as tx:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from defer_client.models import Arguments, Call
-from defer_emulator.domain.functions import FunctionSpec
+from defer_emulator.domain.functions import BrokenFunction, FunctionSpec
 from tests.unit.web.world import World, function
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ async def test_everything_is_escaped_and_nothing_foreign_is_loaded(
     hostile = "<script>alert(1)</script>"
     spec: FunctionSpec = function("hostile")
     with world.store.write() as tx:
-        tx.register([spec], {"broken": f"SyntaxError: {hostile}"})
+        tx.register([spec], {"broken": BrokenFunction(reason=f"SyntaxError: {hostile}")})
     page = await client.get("/")
     assert hostile not in page.text
     assert "&lt;script&gt;" in page.text

@@ -11,7 +11,7 @@ from defer_client import wire
 from defer_client.models import ErrorCode, Failure, State
 from defer_emulator.backend import LocalBackend
 from defer_emulator.clock import ManualClock, to_datetime
-from defer_emulator.domain.functions import FunctionSpec, Parameter
+from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, Parameter
 from defer_emulator.domain.work import Completion, Limits
 from defer_emulator.operations import LocalOperations
 from defer_emulator.store.store import Store
@@ -52,7 +52,7 @@ class World:
         self.operations = LocalOperations(self.store, wake=lambda: None)
         with self.store.write() as tx:
             functions = [function("send_mail", "to", "subject="), function("nightly", cron="0 3 * * *")]
-            tx.register(functions, {"half_written": "SyntaxError: line 3"})
+            tx.register(functions, {"half_written": BrokenFunction(reason="SyntaxError: line 3")})
 
     def app(self, **settings: Any) -> WebApp:
         return create_app(

@@ -76,12 +76,13 @@ class Tidier:
     def end(self) -> tuple[list[str], bool]:
         """The execution is over. Notes for its log, and whether the process must be replaced."""
         notes: list[str] = []
-        self._restore()
-        replace = self._children_left(notes)
+        replace = not self._restore()
+        replace = self._children_left(notes) or replace
         replace = self._threads_left(notes) or replace
         return notes, self._pipes_changed() or replace
 
-    def _restore(self) -> None:
+    def _restore(self) -> bool:
+        """Whether all of it is as it was."""
         if self._environment != self._before:
             for key in {*self._environment, *self._before}:
                 name = os.fsdecode(key)
@@ -102,8 +103,12 @@ class Tidier:
             moved = os.getcwd() != self._directory
         except OSError:  # it was deleted
             moved = True
-        if moved:
-            os.chdir(self._directory)
+        try:
+            if moved:
+                os.chdir(self._directory)
+        except OSError:
+            return False
+        return True
 
     def _children_left(self, notes: list[str]) -> bool:
         """End processes that the execution has started and not waited for."""
@@ -148,7 +153,10 @@ def end_tasks(loop: asyncio.AbstractEventLoop) -> tuple[list[str], bool]:
     notes = [f"it left a task running, which was cancelled: {_name(task)}" for task in tasks]
     for task in tasks:
         task.cancel()
-    _, pending = loop.run_until_complete(asyncio.wait(tasks, timeout=_GRACE))
+    try:
+        _, pending = loop.run_until_complete(asyncio.wait(tasks, timeout=_GRACE))
+    except BaseException:  # a task that exits when it is cancelled
+        return notes, True
     return notes, bool(pending)
 
 

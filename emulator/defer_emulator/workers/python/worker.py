@@ -65,6 +65,7 @@ class Worker:
         self._channel = channel
         self._trouble = trouble
         self._pid = os.getpid()
+        self._endpoint = os.environ.get("DEFER_ENDPOINT", "")  # the project's own choice for its programs
         self._functions: dict[tuple[str, str], Any] = {}
         self._tidier = Tidier()
         self._executor = CountingExecutor()
@@ -81,7 +82,7 @@ class Worker:
                 os._exit(0)
 
     def _run(self, run: Run) -> Returned | Raised:
-        os.environ["DEFER_EXECUTION_TOKEN"] = run.token
+        self._introduce(run)
         self._tidier.begin()
         result, failure = contextvars.copy_context().run(self._outcome, run)
         if os.getpid() != self._pid:  # the function has forked, and this is the child: not ours to report
@@ -94,6 +95,13 @@ class Worker:
         if failure is None:
             return Returned(result=result, notes=[*notes, *more], leaving=leaving)
         return Raised(failure=failure, notes=[*notes, *more], leaving=leaving)
+
+    def _introduce(self, run: Run) -> None:
+        """Let every program that the execution starts call the emulator, as that execution."""
+        os.environ["DEFER_EXECUTION_TOKEN"] = run.token
+        if run.endpoint and self._endpoint in ("", run.endpoint):
+            os.environ["DEFER_ENDPOINT"] = run.endpoint
+            os.environ["DEFER_TOKEN"] = run.token
 
     def _outcome(self, run: Run) -> tuple[str, JsonObject | None]:
         current = CurrentExecution(id=run.execution_id, attempt=run.attempt, function=run.function)
