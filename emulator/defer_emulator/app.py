@@ -21,7 +21,7 @@ from defer_emulator.generations import Generations
 from defer_emulator.lock import LockHeld, ProjectLock
 from defer_emulator.notify.events import Bus, Trouble
 from defer_emulator.operations import LocalOperations
-from defer_emulator.presence import own_presence, read_presence, remove_presence, write_presence
+from defer_emulator.presence import Presence, own_presence, read_presence, remove_presence, write_presence
 from defer_emulator.runner.leftovers import end_leftovers
 from defer_emulator.runner.loading import LoadResult, PoolOptions
 from defer_emulator.runner.pool import ProcessPool
@@ -140,7 +140,7 @@ class Emulator:
             self._scheduler.recover()
             server, loaded = await self._start()
             wake.listen(self._scheduler.wake)
-            write_presence(self._root, own_presence(server.url, str(wake.path)))
+            write_presence(self._root, self._presence(server, wake))
             self._is_ready = True
             await self._show(server, loaded)
             self._scheduler.start()
@@ -156,6 +156,14 @@ class Emulator:
             self._scheduler.close()
         self._view.stopped()
         return 0
+
+    def _presence(self, server: Server, wake: WakeSocket) -> Presence:
+        return own_presence(
+            server.url,
+            str(wake.path),
+            max_concurrency=self._config.max_concurrency,
+            only=self._options.only,
+        )
 
     async def _start(self) -> tuple[Server, LoadResult]:
         """Import the project in its process while this one imports the web layer."""

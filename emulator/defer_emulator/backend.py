@@ -31,14 +31,13 @@ from defer_client.models import (
     State,
 )
 from defer_client.options import check_metadata
-from defer_client.serialization import check_json
 from defer_client.wire import public_failure
 from defer_emulator.clock import to_datetime, to_micros
 from defer_emulator.domain.deadlock import find_cycle
 from defer_emulator.domain.ids import short_id
 from defer_emulator.presence import Waker, is_alive, read_presence
 from defer_emulator.store.listing import Wanted
-from defer_emulator.store.rows import dumps
+from defer_emulator.store.rows import arguments_text
 from defer_emulator.store.store import Store
 from defer_emulator.store.transaction import BY_REQUEST, NewExecution, Transaction
 
@@ -83,7 +82,7 @@ class LocalBackend:
         """
         if not call.function_name.isidentifier():
             raise UnknownFunction(f"{call.function_name[:80]!r} cannot be the name of a function")
-        metadata, arguments = check_metadata(call.metadata), _arguments_text(call.arguments)
+        metadata, arguments = check_metadata(call.metadata), arguments_text(call.arguments)
         with self._store.write() as tx:
             function = tx.called_function(call.function_name)
             if function is not None and function["kind"] == "cron" and not allow_cron:
@@ -221,18 +220,6 @@ class LocalBackend:
     async def now(self) -> datetime:
         """The emulator's clock, in UTC."""
         return to_datetime(self._store.now())
-
-
-def _arguments_text(arguments: Arguments) -> str:
-    """Raises `NotSerializable` with the path of the first value that is not JSON."""
-    return dumps(
-        {
-            "positional": [
-                check_json(value, f"argument {place}") for place, value in enumerate(arguments.positional, 1)
-            ],
-            "keyword": {name: check_json(value, name) for name, value in arguments.keyword.items()},
-        }
-    )
 
 
 def _moment(when: timedelta | datetime | None, now: int, option: str) -> int:

@@ -16,11 +16,14 @@ from defer_client.errors import (
     ExecutionNotFound,
     UnknownFunction,
 )
-from defer_client.models import Execution, ExecutionFilters, Page, PageOf, State
+from defer_client.models import Arguments, Execution, ExecutionFilters, Page, PageOf, State
 from defer_emulator.clock import to_datetime, to_micros
 from defer_emulator.domain.functions import RegisteredFunction
 from defer_emulator.domain.ids import attempt_id, parse_id, short_id
+from defer_emulator.domain.why import Emulator, Facts, Why, explain
+from defer_emulator.presence import is_alive, read_presence
 from defer_emulator.store.listing import Wanted
+from defer_emulator.store.rows import arguments_text
 from defer_emulator.store.store import Store
 
 _PART_OF_ID = re.compile(r"(?P<part>[0-9a-f-]{4,36})(?:\.(?P<attempt>[1-9][0-9]{0,8}))?", re.ASCII)
@@ -73,6 +76,12 @@ class Operations(Protocol):
 
     async def is_paused(self) -> bool:
         """Whether everything is."""
+
+    async def why(self, execution_id: str) -> Why:
+        """Why an execution, or one of its attempts, is where it is. Raises `ExecutionNotFound`."""
+
+    async def rerun_with(self, execution_id: str, arguments: Arguments) -> Execution:
+        """A rerun with other arguments. Raises `ExecutionNotFound`, `NotSerializable`."""
 
     async def cancel_tree(self, execution_id: str, *, force: bool = False) -> list[Execution]:
         """Cancel an execution and all that it started, and they; with `force`, abort what runs. Returns
@@ -154,6 +163,47 @@ class LocalOperations:
     async def children(self, execution_id: str, limit: int = 1_000) -> list[Execution]:
         """What it started, oldest first. Raises `ExecutionNotFound`."""
         return self._store.children(execution_id, limit)
+
+    async def why(self, execution_id: str) -> Why:
+        """Why an execution, or one of its attempts, is where it is. Raises `ExecutionNotFound`."""
+        standing, real = self._store.standing(execution_id), self._store.real()
+        clock, discard_at = standing.clock, standing.discard_at
+        return explain(
+            Facts(
+                execution=standing.execution,
+                now=to_datetime(clock.at(real)),
+                clock="frozen" if clock.mode == "frozen" else "moved" if clock.offset else "real",
+                emulator=self._emulator(),
+                function=standing.function,
+                function_paused=standing.function_paused,
+                everything_paused=standing.everything_paused,
+                holders=standing.holders,
+                holders_count=standing.holders_count,
+                places_taken=standing.places_taken,
+                awaited=standing.awaited,
+                awaited_count=standing.awaited_count,
+                last_failure=standing.last_failure,
+                ended_by=standing.ended_by,
+                discard_at=None if discard_at is None else to_datetime(discard_at),
+            )
+        )
+
+    def _emulator(self) -> Emulator | None:
+        root = self._store.root
+        if root is None:  # a file in memory is served by whoever holds it
+            return Emulator()
+        presence = read_presence(root)
+        if presence is None or not is_alive(presence):
+            return None
+        return Emulator(max_concurrency=presence.max_concurrency, only=presence.only)
+
+    async def rerun_with(self, execution_id: str, arguments: Arguments) -> Execution:
+        """A rerun with other arguments. Raises `ExecutionNotFound`, `NotSerializable`."""
+        text = arguments_text(arguments)
+        with self._store.write() as tx:
+            execution = tx.rerun(tx.require(execution_id, whole=True), text)
+        self._wake()
+        return execution
 
     async def cancel_tree(self, execution_id: str, *, force: bool = False) -> list[Execution]:
         changed = []

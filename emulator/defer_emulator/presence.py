@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,12 +29,24 @@ class Presence:
     url: str
     protocol: int
     socket: str  # path of the datagram socket that wakes its scheduler
+    max_concurrency: int = 100
+    only: tuple[str, ...] = ()  # the functions that it runs; empty: all
 
 
-def own_presence(url: str, socket: str) -> Presence:
+def own_presence(
+    url: str, socket: str, *, max_concurrency: int = 100, only: Sequence[str] = ()
+) -> Presence:
     """The note of this very process."""
     pid = os.getpid()
-    return Presence(pid=pid, start_time=start_time(pid) or "", url=url, protocol=PROTOCOL, socket=socket)
+    return Presence(
+        pid=pid,
+        start_time=start_time(pid) or "",
+        url=url,
+        protocol=PROTOCOL,
+        socket=socket,
+        max_concurrency=max_concurrency,
+        only=tuple(only),
+    )
 
 
 def presence_file(root: Path) -> Path:
@@ -63,6 +76,8 @@ def read_presence(root: Path) -> Presence | None:
             url=str(data["url"]),
             protocol=int(data["protocol"]),
             socket=str(data["socket"]),
+            max_concurrency=int(data.get("max_concurrency", 100)),
+            only=tuple(map(str, data.get("only", ()))),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -45,7 +45,7 @@ LONGEST_ERROR = 200  # characters
 class Emulator:
     """The one that serves the project now."""
 
-    max_concurrency: int
+    max_concurrency: int | None = None  # None: not known
     only: Sequence[str] = ()  # empty: all functions
 
 
@@ -235,7 +235,7 @@ def _no_place(facts: Facts) -> Iterator[Reason]:
             },
             commands=(f"defer why {first}", f"defer cancel {first} --force"),
         )
-    if facts.places_taken >= emulator.max_concurrency:
+    if emulator.max_concurrency is not None and facts.places_taken >= emulator.max_concurrency:
         yield Reason(
             kind="max_concurrency",
             message="waits for a place of the emulator: max_concurrency"

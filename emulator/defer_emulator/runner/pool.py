@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-import resource
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,9 +12,9 @@ from defer_client import wire
 from defer_client.models import Failure
 from defer_emulator.domain.jobs import End, Job, JobEnd, PoolListener
 from defer_emulator.domain.work import LogChunk
-from defer_emulator.runner import growth, limits
+from defer_emulator.runner import limits
+from defer_emulator.runner.fleet import Fleet, FleetEvents, allow_many_descriptors
 from defer_emulator.runner.frames import (
-    VERSION,
     Answer,
     CancelRequest,
     Frame,
@@ -30,12 +28,9 @@ from defer_emulator.runner.loading import LoadRequest, LoadResult, PoolOptions, 
 from defer_emulator.runner.output import AttemptOutput, Stream
 from defer_emulator.runner.process import RunningJob, WorkerProcess
 from defer_emulator.runner.servers import ServerEvents, Servers
+from defer_emulator.runner.timers import Timers
 from defer_emulator.runner.zygote import Generation
 from defer_emulator.workers import tree
-
-_DESCRIPTORS = 8_192  # that this process may have open
-_REST = 0.5  # seconds without new workers after one could not be started
-_HANG_UP = 0.2  # seconds from the end of a worker's channel to its death; then it is killed
 
 
 class ProcessPool:
@@ -65,15 +60,7 @@ class ProcessPool:
         self._loads = 0  # going on
         self._loading = asyncio.Lock()
         self._request: LoadRequest | None = None
-        self._current: Generation | None = None
-        self._workers: dict[int, WorkerProcess] = {}  # all, by number
-        self._starting = 0
-        self._idle: list[WorkerProcess] = []  # of the current code; the latest used last
         self._busy: dict[int, WorkerProcess] = {}  # by sequence
-        self._wanted = 0
-        self._resting_until = 0.0
-        self._last_trouble = ""
-        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._revival: asyncio.Task[None] | None = None
         self._is_closing = False
 
@@ -85,13 +72,26 @@ class ProcessPool:
         self._loop = asyncio.get_running_loop()
         events = ServerEvents(
             on_exit=self._exited,
-            on_fork_failed=self._fork_failed,
+            on_fork_failed=lambda number, message: self._fleet.fork_failed(number, message),
             on_lost=self._lost,
             on_trouble=self._on_trouble,
         )
         self._servers = Servers(self._options, events)
         self._servers.start()
-        _allow_many_descriptors()  # here, not below: what runs in workers keeps the usual limit
+        allow_many_descriptors()  # now, not before: what runs in workers keeps the usual limit
+        self._timers = Timers(self._loop)
+        self._fleet = Fleet(
+            self._options,
+            self._servers,
+            self._loop,
+            FleetEvents(
+                on_frame=self._heard,
+                on_output=self._printed,
+                on_idle=self._has_capacity,
+                on_trouble=self._on_trouble,
+            ),
+            self._running_since,
+        )
 
     async def load(self, request: LoadRequest) -> LoadResult:
         """Import the project's code and run it from now on; until then nothing starts.
@@ -103,39 +103,32 @@ class ProcessPool:
             async with self._loading:
                 self._request = request
                 generation, result = await self._servers.load(request)
-                self._adopt(generation)
+                old = self._fleet.current
+                self._fleet.adopt(generation)
+                if old is not None:
+                    self._servers.retire(old)
                 self._generation = result.generation
                 return result
         finally:
             self._loads -= 1
-            self._grow()
-            if self.idle:
-                self._listener.on_capacity()
+            self._fleet.grow()
+            self._has_capacity()
 
     async def close(self) -> None:
         """Kill everything and wait until it is gone, 2 s at most. The listener is told nothing more."""
         self._is_closing = True
-        for timer in self._timers.values():
-            timer.cancel()
         if self._revival is not None:
             self._revival.cancel()
         await self._servers.close()
-        for worker in self._workers.values():
+        self._timers.close()
+        self._fleet.close()
+        for worker in self._busy.values():
             if worker.running is not None:
                 worker.running.deadline.cancel()
-            worker.close()
-
-    def _adopt(self, generation: Generation) -> None:
-        old, self._current = self._current, generation
-        for worker in self._idle:
-            self._let_go(worker)
-        self._idle.clear()
-        if old is not None:
-            self._servers.retire(old)
 
     def _lost(self, generation: Generation) -> None:
-        if generation is self._current:
-            self._current = None
+        if generation is self._fleet.current:
+            self._fleet.adopt(None)
             self._on_trouble("the process that holds the project's code has died; the code is loaded again")
             self._revival = self._loop.create_task(self._revive())
 
@@ -156,19 +149,17 @@ class ProcessPool:
     @property
     def idle(self) -> int:
         """Workers that can take a job now. 0 while new code is loading."""
-        return 0 if self._loads else len(self._idle)
+        return 0 if self._loads else self._fleet.idle
 
     def want(self, backlog: int) -> None:
         """So many jobs wait for a worker: start some, as many as seems useful."""
-        self._wanted = backlog
-        self._grow()
+        self._fleet.want(backlog)
 
     def start(self, job: Job) -> None:
         """Run on an idle worker. Raises `RuntimeError` when there is none."""
         if not self.idle:
             raise RuntimeError("no worker is idle")
-        worker = self._idle.pop()
-        worker.state = "busy"
+        worker = self._fleet.take()
         worker.running = RunningJob(
             job=job,
             output=AttemptOutput(job.sequence, job.attempt),
@@ -176,7 +167,6 @@ class ProcessPool:
             deadline=self._loop.call_later(job.max_duration, self._time_out, worker),
         )
         self._busy[job.sequence] = worker
-        self._wanted = max(0, self._wanted - 1)
         worker.connection.send(
             Run(
                 execution_id=job.execution_id,
@@ -188,10 +178,8 @@ class ProcessPool:
                 endpoint=self.endpoint,
             )
         )
-        if not self._idle:
-            self._later(growth.LONG, self._grow)
         if self._options.memory_limit is not None:
-            self._later(limits.MEMORY_INTERVAL, self._look_at_memory)
+            self._timers.later(limits.MEMORY_INTERVAL, self._look_at_memory)
 
     def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
         """Reply to a request: a JSON value, or an error as `wire.error_to_json` makes it."""
@@ -231,7 +219,7 @@ class ProcessPool:
             if used > limit:
                 self._end(worker, "out_of_memory", limits.out_of_memory(used, limit))
         if self._busy:
-            self._later(limits.MEMORY_INTERVAL, self._look_at_memory)
+            self._timers.later(limits.MEMORY_INTERVAL, self._look_at_memory)
 
     def _end(self, worker: WorkerProcess, end: End, failure: Failure | None) -> None:
         """Decide how a running attempt ends. The first decision stands, but for the scheduler's."""
@@ -240,18 +228,15 @@ class ProcessPool:
             return
         if running.fate is None or end == "killed":
             running.fate = (end, failure)
-        self._kill_worker(worker)
-
-    def _kill_worker(self, worker: WorkerProcess) -> None:
-        worker.generation.kill_worker(worker.number)
+        self._fleet.kill(worker)
 
     # --- what workers say -------------------------------------------------------------------
 
     def _heard(self, worker: WorkerProcess, frame: Frame) -> None:
         running = worker.running
         match frame:
-            case Ready(version=version, pid=pid):
-                self._ready(worker, version, pid)
+            case Ready():
+                self._fleet.ready(worker, frame)
             case _ if running is None or running.fate is not None:
                 pass  # too late: it is being ended, or a thread of an earlier job has asked
             case Request(request=request, method=method, params=params):
@@ -261,30 +246,20 @@ class ProcessPool:
             case Returned() | Raised():
                 self._ended(worker, running, frame)
             case _:
-                self._kill_worker(worker)  # not our protocol
+                self._fleet.kill(worker)  # not our protocol
 
-    def _ready(self, worker: WorkerProcess, version: int, pid: int) -> None:
-        if worker.state != "starting":
-            return
-        worker.pid = pid
-        self._starting -= 1
-        if version != VERSION:
-            self._let_go(worker)
-            self._on_trouble(f"a worker speaks version {version} of the protocol, not {VERSION}")
-            return
-        self._make_idle(worker)
-
-    def _make_idle(self, worker: WorkerProcess) -> None:
-        if worker.generation is not self._current:
-            self._let_go(worker)
-            return
-        worker.state = "idle"
-        worker.idle_since = self._loop.time()
-        self._idle.append(worker)
-        if len(self._idle) > self._options.warm:
-            self._later(growth.IDLE_SECONDS, self._shrink)
-        if self.idle:
+    def _has_capacity(self) -> None:
+        if self.idle and not self._is_closing:
             self._listener.on_capacity()
+
+    def _running_since(self, moment: float) -> int:
+        """How many attempts began before. The oldest are first."""
+        count = 0
+        for worker in self._busy.values():
+            if worker.running is None or worker.running.begun > moment:
+                break
+            count += 1
+        return count
 
     def _ended(self, worker: WorkerProcess, running: RunningJob, frame: Returned | Raised) -> None:
         running.ended = frame
@@ -293,23 +268,12 @@ class ProcessPool:
         notes = [running.output.system(note, self._now()) for note in frame.notes]
         if frame.leaving:  # over when its process is: something of the attempt may still run there
             self._tell(notes)
-            self._later_for(worker)
+            self._fleet.kill_soon(worker)
             return
         self._tell([*running.output.finish(self._now()), *notes])
         self._release(worker)
-        self._make_idle(worker)
         self._report(running)
-
-    def _hung_up(self, worker: WorkerProcess) -> None:
-        """Its channel has ended. Either the process has too, or the function has closed it."""
-        self._later_for(worker)
-
-    def _later_for(self, worker: WorkerProcess) -> None:
-        self._loop.call_later(_HANG_UP, self._kill_if_alive, worker)
-
-    def _kill_if_alive(self, worker: WorkerProcess) -> None:
-        if worker.number in self._workers and not self._is_closing:
-            self._kill_worker(worker)
+        self._fleet.put_back(worker)
 
     def _printed(self, worker: WorkerProcess, stream: Stream, data: bytes) -> None:
         if worker.running is not None:
@@ -325,25 +289,16 @@ class ProcessPool:
 
     def _exited(self, number: int, status: int) -> None:
         """A worker is gone, and everything below it."""
-        worker = self._workers.get(number)
-        if worker is None or self._is_closing:
+        worker = self._fleet.exited(number, status)
+        if worker is None:
             return
-        worker.connection.drain()
-        worker.drain()
-        del self._workers[number]
-        if worker.state == "starting":
-            self._starting -= 1
-            self._rest(f"a worker could not start: {limits.how(status)}", worker.unclaimed)
-        elif worker.state == "idle":
-            self._idle.remove(worker)
         running = worker.running
         if running is not None:
             running.deadline.cancel()
             self._tell(running.output.finish(self._now()))
             self._release(worker)
             self._report(running, status)
-        worker.close()
-        self._grow()
+        self._fleet.grow()
 
     def _release(self, worker: WorkerProcess) -> None:
         if worker.running is not None:

@@ -25,6 +25,9 @@ UPDATE project SET paused = ?;
 -- name: functions
 SELECT name, status, problem, paused, cron_after, spec FROM functions ORDER BY name;
 
+-- name: function
+SELECT name, status, problem, paused, cron_after, spec FROM functions WHERE name = ?;
+
 -- name: called_function
 SELECT kind, concurrency FROM functions WHERE name = ?;
 
@@ -160,6 +163,32 @@ WHERE substr(id, :offset) = :suffix LIMIT :limit;
 SELECT $summary, result, failure FROM executions INDEXED BY executions_by_id
 WHERE id IN (SELECT value FROM json_each(?))
     AND state IN ('succeed', 'failed', 'cancelled', 'aborted', 'discarded');
+
+-- name: holders
+SELECT $summary FROM executions INDEXED BY executions_running
+WHERE function = ? AND state IN ('started', 'aborting') ORDER BY sequence LIMIT ?;
+
+-- name: awaited
+-- What an execution waits for, as far as it started it.
+SELECT $summary FROM executions INDEXED BY executions_by_parent
+WHERE executed_by = ? AND priority > 0 AND state IN ('created', 'started', 'aborting')
+ORDER BY sequence LIMIT ?;
+
+-- name: count_awaited
+SELECT count(*) FROM executions INDEXED BY executions_by_parent
+WHERE executed_by = ? AND priority > 0 AND state IN ('created', 'started', 'aborting');
+
+-- name: all_places_taken
+-- One that waits for another has given its place back.
+SELECT count(*) FROM executions AS one INDEXED BY executions_running
+WHERE state IN ('started', 'aborting') AND NOT EXISTS (
+    SELECT 1 FROM executions AS child INDEXED BY executions_by_parent
+    WHERE child.executed_by = one.id AND child.priority > 0
+        AND child.state IN ('created', 'started', 'aborting')
+);
+
+-- name: last_failure
+SELECT failure FROM attempts WHERE sequence = ? AND failure IS NOT NULL ORDER BY attempt DESC LIMIT 1;
 
 
 -- === the scheduler ============================================================================

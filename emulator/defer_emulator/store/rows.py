@@ -23,6 +23,7 @@ from defer_client.models import (
     RetryPolicy,
     State,
 )
+from defer_client.serialization import check_json
 from defer_emulator.clock import to_datetime
 from defer_emulator.domain import functions
 from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction
@@ -100,6 +101,18 @@ def failure_text(failure: Failure) -> str:
 
 def arguments_of(row: Row) -> Arguments:
     return wire.arguments_from_json(json.loads(row["arguments"]))
+
+
+def arguments_text(arguments: Arguments) -> str:
+    """As the file keeps them. Raises `NotSerializable` with the path of the first value that is not JSON."""
+    return dumps(
+        {
+            "positional": [
+                check_json(value, f"argument {place}") for place, value in enumerate(arguments.positional, 1)
+            ],
+            "keyword": {name: check_json(value, name) for name, value in arguments.keyword.items()},
+        }
+    )
 
 
 def log_line_of(row: Row) -> LogLine:

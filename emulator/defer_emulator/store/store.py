@@ -36,6 +36,7 @@ from defer_emulator.store.rows import (
     log_line_of,
     outcome_of,
 )
+from defer_emulator.store.standing import Standing, standing_of
 from defer_emulator.store.transaction import Transaction, clock_of, new_ids, unknown_id
 
 Durability = Literal["normal", "full"]
@@ -165,6 +166,12 @@ class Store:
             number = None if attempt is None else attempt.attempt
             values = {"sequence": row["sequence"], "attempt": number}
             return [log_line_of(line) for line in connection.execute(SQL["logs"], values)]
+
+    def standing(self, execution_id: str) -> Standing:
+        """Where an execution, or one of its attempts, stands among the others. Raises `ExecutionNotFound`."""
+        with self._database.read() as connection:
+            row, attempt = self._find(connection, execution_id, "whole_execution")
+            return standing_of(connection, row, attempt, self.project_id)
 
     def _find(
         self, connection: Connection, execution_id: str, query: str = "execution"

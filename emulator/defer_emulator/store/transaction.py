@@ -166,12 +166,13 @@ class Transaction:
             )
         return self._changed("reschedule", row, scheduled_at=scheduled_at)
 
-    def rerun(self, row: Row) -> Execution:
-        """A new execution like the whole `row`, due now; no `discard_after`, and nobody waits for it."""
+    def rerun(self, row: Row, arguments: str | None = None) -> Execution:
+        """A new execution like the whole `row`, due now, with other `arguments` (JSON) if they are given;
+        no `discard_after`, and nobody waits for it."""
         return self.insert(
             NewExecution(
                 function=row["function"],
-                arguments=row["arguments"],
+                arguments=row["arguments"] if arguments is None else arguments,
                 scheduled_at=self.now,
                 metadata=json.loads(row["metadata"]),
                 executed_by=row["executed_by"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from defer_client.models import State
+from defer_emulator.domain.functions import BrokenFunction
 from defer_emulator.store.claiming import BACKLOG, Candidate, choose
 from tests.unit.store.world import SECOND, World, limits
 
