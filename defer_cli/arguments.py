@@ -128,6 +128,16 @@ def _is_switch(parameter: Parameter | None) -> bool:
     return parameter is not None and (parameter.annotation or "").strip("\"' ") == "bool"
 
 
+def parse_json(text: str, name: str, hint: str = "") -> Any:
+    """A JSON value; `name` is what the text is called. Raises `InvalidArguments`."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidArguments(f"{name}: nested too deeply") from None
+    except ValueError as error:
+        raise InvalidArguments(f"{name}: not JSON: {error}", hint=hint) from None
+
+
 def read_json(source: str, stdin: TextIO | None, folder: Path) -> Arguments:
     """What `--json` gives: a text, `@file` or `-`; an array (positional) or an object (by name).
 
@@ -140,15 +150,11 @@ def read_json(source: str, stdin: TextIO | None, folder: Path) -> Arguments:
             text = (folder / source[1:]).read_text(encoding="utf-8")
         else:
             text = source
-        value: Any = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise InvalidArguments("--json: nested too deeply") from None
     except OSError as error:
         raise InvalidArguments(f"--json: {source[1:]} cannot be read: {error.strerror}") from None
-    except ValueError as error:  # of decoding too
-        raise InvalidArguments(
-            f"--json: not JSON: {error}", hint="""give an array or an object: --json '{"user_id": 7}'"""
-        ) from None
+    except UnicodeDecodeError as error:
+        raise InvalidArguments(f"--json: not UTF-8: {error}") from None
+    value = parse_json(text, "--json", hint="""give an array or an object: --json '{"user_id": 7}'""")
     if isinstance(value, list):
         return Arguments(positional=value)
     if isinstance(value, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import click
 import typer
 from click import UsageError
 
+from defer_cli.asking import agreed
 from defer_cli.filters import chosen, is_filtered, narrowed
 from defer_cli.main import FAILED, OK, exit_code
 from defer_cli.session import Session
@@ -68,7 +68,8 @@ def act(
         found = _find(session, narrowed(chosen(ctx), states), limit)
         if dry_run or not found:
             return _preview(session, found, verb)
-        if not (yes or _agreed(session, f"{verb} {_count(found)}?")):
+        instead = "add --yes, or look first with --dry-run"
+        if not (yes or agreed(session, f"{verb} {_count(found)}?", instead=instead)):
             session.output.note("nothing was done")
             return FAILED
         targets = [execution.id for execution in found]
@@ -109,14 +110,6 @@ def _preview(session: Session, found: Sequence[Execution], verb: str) -> int:
         executions_table(output, found, session.now())
     output.note(f"would {verb} {_count(found)}" if found else "no executions match")
     return 0
-
-
-def _agreed(session: Session, question: str) -> bool:
-    if not (sys.stdin and sys.stdin.isatty() and session.output.is_terminal(session.output.err)):
-        raise UsageError(f"{question} nobody can be asked here: add --yes, or look first with --dry-run")
-    session.output.err.write(f"{question} [y/N] ")
-    session.output.err.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _print_each(session: Session, executions: Sequence[Execution]) -> None:

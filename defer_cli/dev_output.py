@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from defer_cli.dev_text import clock_time, failure_lines, iso_time, moment_of, reload_text
+from defer_cli.dev_text import clock_text, clock_time, failure_lines, iso_time, moment_of, reload_text
 from defer_cli.output import Output, to_json
-from defer_cli.text import STATE_STYLES, cut, duration, moment, one_line, width
+from defer_cli.text import STATE_STYLES, clock_line, cut, duration, moment, one_line, width
 from defer_cli.views import findings, functions_table
 from defer_client.models import Failure, State
 from defer_client.wire import failure_to_json
@@ -55,7 +55,9 @@ class DevView:
         if info.token:
             output.line("  token    needed by HTTP requests; it is in the configuration or in --token")
         if info.clock is not None and (info.clock.mode == "frozen" or info.clock.offset):
-            output.line(f"  clock    {info.clock.mode} at {info.clock.now:%Y-%m-%d %H:%M:%S} UTC")
+            output.line(
+                f"  clock    {clock_line(info.clock.now, info.clock.mode, info.clock.offset)}", "yellow"
+            )
         for note in info.notes:
             output.line(f"  note     {note}", "yellow")
         output.line()
@@ -101,6 +103,8 @@ class DevView:
             self._missed(event)
         elif isinstance(event, events.Reloaded):
             self._output.line(reload_text(event), "cyan")
+        elif isinstance(event, events.ClockMoved):
+            self._output.line(clock_text(event), "yellow")
         else:
             self._trouble(event)
         self._output.flush()
@@ -277,6 +281,7 @@ class JsonDevView:
 EVENT_NAMES: dict[type, str] = {
     events.Output: "output",
     events.CronMissed: "cron_missed",
+    events.ClockMoved: "clock",
     events.Reloaded: "reloaded",
     events.Trouble: "trouble",
 }
@@ -285,7 +290,9 @@ EVENT_NAMES: dict[type, str] = {
 def _plain(event: Event, **changes: Any) -> dict[str, Any]:
     """An event's fields, with times (µs) as text."""
     fields = {**asdict(event), **changes}
-    for name in ("at", "due", "first"):
+    for name in ("at", "due", "first", "target"):
         if fields.get(name) is not None:
             fields[name] = iso_time(fields[name])
+    if "offset" in fields:
+        fields["offset"] /= 1_000_000  # seconds, as everywhere in JSON
     return fields

@@ -6,9 +6,10 @@ import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from defer_cli.text import clock_line, moment
 from defer_client.models import Failure
 from defer_client.wire import time_to_json
-from defer_emulator.notify.events import Reloaded
+from defer_emulator.notify.events import ClockMoved, Reloaded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MAX_FRAMES = 6
@@ -46,6 +47,14 @@ def failure_lines(failure: Failure, root: Path) -> list[str]:
         name = f" in {found['name']}" if found["name"] else ""
         frames.append(f"{file}:{found['line']}{name}" + ("" if _FRAME.match(source) else f"  {source}"))
     return frames[-MAX_FRAMES:]
+
+
+def clock_text(event: ClockMoved) -> str:
+    """`clock: 2026-01-31 08:00:00 UTC, running, 3d ahead of real time`."""
+    if event.target is not None:
+        return f"clock: advancing to {moment(moment_of(event.target))}"
+    offset = timedelta(microseconds=event.offset)
+    return f"clock: {clock_line(moment_of(event.at), event.mode, offset)}"
 
 
 def reload_text(event: Reloaded) -> str:

@@ -43,6 +43,7 @@ COMMANDS = {
     "logs": Entry(section="Look", help="Show what an execution printed."),
     "result": Entry(section="Look", help="Print the result of an execution as JSON."),
     "attempts": Entry(section="Look", help="List the attempts of an execution."),
+    "why": Entry(section="Look", help="Explain what an execution waits for, or what became of it."),
     "tree": Entry(section="Look", help="Show an execution and everything it started."),
     "reschedule": Entry(section="Act", help="Move the due time of executions."),
     "cancel": Entry(section="Act", help="Cancel executions, or abort running ones with --force."),
@@ -50,7 +51,7 @@ COMMANDS = {
     "pause": Entry(section="Act", help="Start no more executions of a function, or of any."),
     "resume": Entry(section="Act", help="Start executions again.", module="pause", function="resume"),
     "cron": Entry(section="Project", help="Show the crons and when they fire next."),
-    "clock": Entry(section="Project", help="Show the emulated clock."),
+    "clock": Entry(section="Project", help="Show, advance, freeze or reset the emulated clock."),
     "doctor": Entry(section="Project", help="Check this machine and this project."),
     "completion": Entry(section="Project", help="Print the completion script of a shell."),
 }

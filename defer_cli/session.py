@@ -68,9 +68,13 @@ class Session:
     @property
     def endpoint(self) -> str:
         """The server that the environment names; "" where the project's own file is used."""
-        if self.project is not None or self.environment.get("DEFER_BACKEND") == "local":
+        environment = self.environment
+        if self.project is not None or environment.get("DEFER_BACKEND") == "local":
             return ""
-        return self.environment.get("DEFER_ENDPOINT", "")
+        token = environment.get("DEFER_EXECUTION_TOKEN", "")
+        if token and environment.get("DEFER_TOKEN") == token:
+            return ""  # inside an execution: that server is the emulator of this very file
+        return environment.get("DEFER_ENDPOINT", "")
 
     # --- whom to ask --------------------------------------------------------------------------
 
@@ -90,7 +94,7 @@ class Session:
         from defer_emulator.presence import Waker
 
         parent = self.environment.get("DEFER_EXECUTION_TOKEN", "").partition(".")[0]
-        return LocalBackend(self._store, parent=parent or None, wake=Waker(self.root))
+        return LocalBackend(self.store, parent=parent or None, wake=Waker(self.root))
 
     @cached_property
     def operations(self) -> Operations:
@@ -98,10 +102,11 @@ class Session:
         from defer_emulator.operations import LocalOperations
         from defer_emulator.presence import Waker
 
-        return LocalOperations(self._store, wake=Waker(self.root))
+        return LocalOperations(self.store, wake=Waker(self.root))
 
     @cached_property
-    def _store(self) -> Store:
+    def store(self) -> Store:
+        """The project's file. Raises `ProjectNotFound`, `StateFileError`."""
         from defer_emulator.project.finder import ProjectNotFound
         from defer_emulator.store.store import Store
 
@@ -178,4 +183,4 @@ class Session:
 
     def version(self) -> int | None:
         """A number that changes when somebody else has written; None where that cannot be known."""
-        return None if self.endpoint else self._store.data_version()
+        return None if self.endpoint else self.store.data_version()

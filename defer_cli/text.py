@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from defer_emulator.domain.texts import duration as duration
 from defer_emulator.domain.texts import moment as moment
@@ -47,6 +47,13 @@ def relative(moment: datetime, now: datetime) -> str:
         return "now"
     span = duration(round(abs(seconds))).partition(" ")[0]
     return f"in {span}" if seconds > 0 else f"{span} ago"
+
+
+def clock_line(now: datetime, mode: str, offset: timedelta) -> str:
+    """`2026-01-31 08:00:00 UTC, running, 3d ahead of real time`."""
+    seconds = offset.total_seconds()
+    side = "ahead of" if seconds > 0 else "behind"
+    return f"{moment(now)}, {mode}" + (f", {duration(abs(seconds))} {side} real time" if seconds else "")
 
 
 def one_line(text: str) -> str:

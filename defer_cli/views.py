@@ -15,6 +15,7 @@ from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
 from defer_emulator.domain.ids import short_id
 
 if TYPE_CHECKING:
+    from defer_emulator.domain.why import Why
     from defer_emulator.project.diagnostics import Diagnostic
 
 COLUMNS = (
@@ -76,6 +77,11 @@ def describe(output: Output, execution: Execution) -> str:
             output.style(execution.state.value, STATE_STYLES[execution.state]),
         )
     )
+
+
+def message_of(why: Why) -> str:
+    """What holds an execution, or became of it, in one line."""
+    return one_line("; and ".join(reason.message for reason in why.reasons))
 
 
 DEFAULT_MAX_DURATION = 1_800.0  # seconds

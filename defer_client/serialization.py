@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from defer_client.errors import NotSerializable
-from defer_client.models import Json
+from defer_client.models import Arguments, Json
 
 MAX_DEPTH = 200  # lists and dicts inside each other; readers in other processes recurse too
 _LONGEST_PATH = 200  # characters, in messages
@@ -40,6 +40,16 @@ def check_json(value: object, path: str) -> Json:
         full = path + "".join(reversed(refused.steps))
         shown = full if len(full) <= _LONGEST_PATH else f"{full[:_LONGEST_PATH]}…"
         raise NotSerializable(f"{shown}: {refused.reason}", path=full, hint=refused.hint) from None
+
+
+def check_arguments(arguments: Arguments) -> Arguments:
+    """A copy of a call's arguments in plain JSON types. Raises `NotSerializable`."""
+    return Arguments(
+        positional=[
+            check_json(value, f"argument {place}") for place, value in enumerate(arguments.positional, 1)
+        ],
+        keyword={name: check_json(value, name) for name, value in arguments.keyword.items()},
+    )
 
 
 class _Refused(Exception):

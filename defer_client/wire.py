@@ -28,6 +28,7 @@ from defer_client.models import (
     PageOf,
     State,
 )
+from defer_client.serialization import check_arguments
 
 JsonObject = dict[str, Any]
 
@@ -37,7 +38,8 @@ JsonObject = dict[str, Any]
 
 def time_to_json(moment: datetime) -> str:
     """RFC 3339 in UTC, with microseconds: `2026-01-31T08:00:00.000000Z`."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    text = moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    return f"{text[:-6]}Z"
 
 
 def time_from_json(text: object, field: str = "time") -> datetime:
@@ -228,10 +230,12 @@ def log_line_from_json(data: Mapping[str, Any]) -> LogLine:
 
 
 def call_to_json(call: Call) -> JsonObject:
+    """Raises `NotSerializable`."""
+    arguments = check_arguments(call.arguments)
     return {
         "function_name": call.function_name,
-        "function_arguments": list(call.arguments.positional),
-        "function_keyword_arguments": dict(call.arguments.keyword),
+        "function_arguments": arguments.positional,
+        "function_keyword_arguments": arguments.keyword,
         "schedule_for": when_to_json(call.delay),
         "discard_after": when_to_json(call.discard_after),
         "metadata": dict(call.metadata),

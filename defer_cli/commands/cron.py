@@ -26,7 +26,7 @@ def cron(
     ctx: typer.Context,
     times: Annotated[
         int, typer.Option("--times", "-n", metavar="N", min=1, max=100, help="So many next times of each.")
-    ] = 1,
+    ] = 3,
 ) -> None:
     """Show the crons of this project and when they fire next. All times are UTC.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import socket
 import sqlite3
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
@@ -14,13 +16,17 @@ import typer
 from defer_cli.importing import check
 from defer_cli.session import Session
 from defer_cli.text import duration
+from defer_client import __version__
 from defer_client.errors import DeferError
+from defer_emulator.lock import ProjectLock
 from defer_emulator.presence import is_alive, read_presence
+from defer_emulator.project.check import check_project
 from defer_emulator.store.database import OLDEST_SQLITE
 
 MINIMUM_PYTHON = (3, 10)
 DEFAULT_PORT = 3337
 CONNECT_TIMEOUT = 2.0  # seconds
+NAMES = ("DF011", "DF012", "DF013", "DF020")  # an import of a function would give something else
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,22 +85,62 @@ def _sqlite(_session: Session) -> Iterator[Finding]:
 
 def _project(session: Session) -> Iterator[Finding]:
     yield Finding(name="project", ok=True, message=str(session.root))
+
+
+def _config(session: Session) -> Iterator[Finding]:
     session.config  # noqa: B018 (reading it is the check)
     yield Finding(name="config", ok=True, message="can be read")
 
 
-def _functions(session: Session) -> Iterator[Finding]:
-    """Also proves that a worker's Python starts and imports the project."""
+def _folder(session: Session) -> Iterator[Finding]:
+    static = check_project(session.root, session.config)
+    folders = ", ".join(folder.relative_to(session.root).as_posix() for folder in static.project.folders)
+    yield Finding(
+        name="folder",
+        ok=bool(folders),
+        message=folders or "no defer/ folder holds functions",
+        fix="make one with: defer init",
+    )
+    shadowed = [found for found in static.diagnostics if found.code in NAMES]
+    for found in shadowed:
+        sound = found.severity == "warning"
+        advice = f"; {found.fix}" if sound else ""
+        yield Finding(
+            name="names", ok=sound, message=f"{found.place}: {found.message}{advice}", fix=found.fix
+        )
+    if not shadowed:
+        yield Finding(name="names", ok=True, message="nothing shadows the functions")
+
+
+def _workers(session: Session) -> Iterator[Finding]:
+    """Imports the project in a worker's Python, which proves that it starts."""
     result = check(session)
-    errors = sum(diagnostic.severity == "error" for diagnostic in result.diagnostics)
+    python = session.config.python or sys.executable
+    yield Finding(name="workers", ok=True, message=f"start with {python} ({session.config.worker_start})")
+    errors = len({found.file for found in result.diagnostics if found.severity == "error"})
     count = len(result.project.files)
-    folders = ", ".join(folder.relative_to(session.root).as_posix() for folder in result.project.folders)
     yield Finding(
         name="functions",
         ok=not errors,
-        message=f"{count} file{'s' * (count != 1)} in {folders}"
-        + (f", {errors} with errors" if errors else ""),
+        message=f"{count} file{'s' * (count != 1)}" + (f", {errors} with errors" if errors else ""),
         fix="see them with: defer check",
+    )
+
+
+def _lock(session: Session) -> Iterator[Finding]:
+    """Only the holder of the project's lock runs executions."""
+    if session.endpoint:
+        return
+    holder, presence = ProjectLock(session.root).holder(), read_presence(session.root)
+    if holder is None:
+        yield Finding(name="lock", ok=True, message="free")
+        return
+    served = presence is not None and presence.pid == holder and is_alive(presence)
+    yield Finding(
+        name="lock",
+        ok=served,
+        message=f"held by process {holder}" + ("" if served else ", which does not serve the project"),
+        fix=f"it may only be starting: look again, and if it stays so end it with: kill {holder}",
     )
 
 
@@ -152,16 +198,32 @@ def _emulator(session: Session) -> Iterator[Finding]:
 def _endpoint(session: Session) -> Iterator[Finding]:
     if not session.endpoint:
         return
-    session.now()
+    session.now()  # that it answers, and takes the token
     yield Finding(name="endpoint", ok=True, message=f"{session.endpoint} answers: calls go there")
+    try:
+        with urllib.request.urlopen(f"{session.endpoint.rstrip('/')}/health", timeout=CONNECT_TIMEOUT) as got:
+            health = json.load(got)
+            served, version = str(health["project"]), str(health["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # another server of the protocol
+    yield Finding(
+        name="served",
+        ok=served == session.root.name and version == __version__,
+        message=f"the endpoint serves {served} with defer {version}; here is {session.root.name}"
+        f" with defer {__version__}",
+        fix="unset DEFER_ENDPOINT to use this project's own file, or start defer dev there with this version",
+    )
 
 
 CHECKS: dict[str, Callable[[Session], Iterator[Finding]]] = {
     "python": _python,
     "sqlite": _sqlite,
     "project": _project,
-    "functions": _functions,
+    "config": _config,
+    "folder": _folder,
+    "workers": _workers,
     "file": _file,
+    "lock": _lock,
     "emulator": _emulator,
     "endpoint": _endpoint,
 }

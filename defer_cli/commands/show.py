@@ -11,7 +11,7 @@ from defer_cli.output import to_json
 from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
 from defer_cli.text import STATE_STYLES, duration, moment, relative
-from defer_cli.views import describe, took
+from defer_cli.views import describe, message_of, took
 from defer_client.errors import Conflict, DeferError
 from defer_client.models import (
     Arguments,
@@ -58,6 +58,7 @@ class _Screen:
         execution, output = self.execution, self.output
         state = output.style(execution.state.value, STATE_STYLES[execution.state])
         output.line(f"{output.style(execution.function_name, 'bold')}  {state}")
+        self._why()
         self._field("id", execution.id)
         self._times()
         if execution.attempt:
@@ -72,6 +73,10 @@ class _Screen:
         self._attempts()
         self._children()
         self._commands()
+
+    def _why(self) -> None:
+        if not self.session.endpoint:  # only the project's file knows
+            self._field("why", message_of(self.session.call(self.session.operations.why(self.execution.id))))
 
     def _field(self, label: str, value: str) -> None:
         self.output.line(f"  {self.output.style(label.ljust(LABEL), 'dim')}{value}")

@@ -37,6 +37,11 @@ class ProjectLock:
         self.path = root / ".defer" / "lock"
         self._file: int | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """By this very object."""
+        return self._file is not None
+
     def acquire(self, timeout: float = 0.5) -> None:
         """Take it, waiting up to `timeout` seconds. Raises `LockHeld`.
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Literal, Protocol
 
 from defer_client.errors import (
@@ -14,13 +14,18 @@ from defer_client.errors import (
     Conflict,
     ExecutionNotCancellable,
     ExecutionNotFound,
+    InvalidOption,
     UnknownFunction,
 )
 from defer_client.models import Arguments, Execution, ExecutionFilters, Page, PageOf, State
 from defer_emulator.clock import to_datetime, to_micros
+from defer_emulator.domain.clock_moves import ClockAction, ClockMove
+from defer_emulator.domain.cron import count_between
 from defer_emulator.domain.functions import RegisteredFunction
 from defer_emulator.domain.ids import attempt_id, parse_id, short_id
+from defer_emulator.domain.texts import moment
 from defer_emulator.domain.why import Emulator, Facts, Why, explain
+from defer_emulator.lock import ProjectLock
 from defer_emulator.presence import is_alive, read_presence
 from defer_emulator.store.listing import Wanted
 from defer_emulator.store.rows import arguments_text
@@ -28,14 +33,16 @@ from defer_emulator.store.store import Store
 
 _PART_OF_ID = re.compile(r"(?P<part>[0-9a-f-]{4,36})(?:\.(?P<attempt>[1-9][0-9]{0,8}))?", re.ASCII)
 _SHOWN = 5  # candidates in a message
+_LATEST = datetime(9990, 1, 1, tzinfo=timezone.utc)  # so that a retry after it can still be written down
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClockStatus:
-    mode: Literal["running", "frozen"]
+    mode: Literal["running", "frozen"]  # while it is advanced: what it will be afterwards
     now: datetime  # the emulated time
     offset: timedelta  # emulated minus real time
     epoch: int
+    advancing_to: datetime | None = None  # where the advance that is going on will end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +97,21 @@ class Operations(Protocol):
 
     async def clock(self) -> ClockStatus: ...
 
+    async def ask_clock(self, action: ClockAction, to: timedelta | datetime | None = None) -> ClockMove:
+        """Ask whoever holds the project's lock to move the clock; `advance` needs a duration from now or a
+        moment. What takes no time ends an advance where it is.
+
+        Raises `InvalidOption` for a moment in the past, `Conflict` for an advance during another."""
+
+    async def clock_move(self, number: int) -> ClockMove:
+        """How it stands."""
+
+    async def cancel_clock_move(self, number: int) -> None:
+        """End an advance where it is; nothing happens when it is over."""
+
+    async def crons_until(self, to: timedelta | datetime) -> int:
+        """How many executions the crons would create until then."""
+
 
 class LocalOperations:
     """`Operations` over a project's file. `wake` is called after every write, to tell the scheduler."""
@@ -109,11 +131,14 @@ class LocalOperations:
 
     async def find_function(self, name: str) -> RegisteredFunction:
         """By exact name, else from camelCase to snake_case. Raises `UnknownFunction` with "did you mean"."""
+        exact = self._store.function(name)
+        if exact is not None and exact.status != "removed":
+            return exact
         present = {one.spec.name: one for one in self._store.functions() if one.status != "removed"}
-        for candidate in (name, _snake_case(name)):
-            if candidate in present:
-                return present[candidate]
-        close = difflib.get_close_matches(_snake_case(name), present, n=1)
+        snake_case = _snake_case(name)
+        if snake_case in present:
+            return present[snake_case]
+        close = difflib.get_close_matches(snake_case, present, n=1)
         raise UnknownFunction(
             f"there is no function {name[:80]!r} in this project",
             hint=f"did you mean {close[0]}?" if close else "`defer functions` lists what there is",
@@ -137,12 +162,51 @@ class LocalOperations:
         return self._store.is_paused()
 
     async def clock(self) -> ClockStatus:
-        clock, real = self._store.clock(), self._store.real()
+        (clock, moves), real = self._store.clock_and_moves(), self._store.real()
+        walk = next((move for move in moves if move.is_walk and move.state != "asked"), None)
+        target = None if walk is None or self._nobody_moves_it() else walk.target
         return ClockStatus(
-            mode=clock.mode,
+            mode="running" if walk is not None and walk.runs_on else clock.mode,
             now=to_datetime(clock.at(real)),
             offset=timedelta(microseconds=clock.at(real) - real),
             epoch=clock.epoch,
+            advancing_to=None if target is None else to_datetime(target),
+        )
+
+    def _nobody_moves_it(self) -> bool:
+        """An emulator that was killed could not say that its advance is over."""
+        return self._store.root is not None and ProjectLock(self._store.root).holder() is None
+
+    async def ask_clock(self, action: ClockAction, to: timedelta | datetime | None = None) -> ClockMove:
+        """Raises `InvalidOption` for a moment in the past, `Conflict` for an advance during another."""
+        with self._store.write() as tx:
+            target = None if to is None else _target(to, tx.now)
+            move = tx.ask_clock_move(action, target)
+        self._wake()
+        return move
+
+    async def clock_move(self, number: int) -> ClockMove:
+        return self._store.clock_move(number)
+
+    async def cancel_clock_move(self, number: int) -> None:
+        """End an advance where it is; nothing happens when it is over."""
+        with self._store.write() as tx:
+            for move in tx.clock_moves():
+                if move.id == number:
+                    tx.cancel_clock_move(move)
+        self._wake()
+
+    async def crons_until(self, to: timedelta | datetime) -> int:
+        """How many executions the crons would create until then. Raises `InvalidOption`."""
+        now = self._store.now()
+        target = _target(to, now)
+        return sum(
+            count_between(function.spec.cron, max(now, function.cron_after), target)
+            for function in self._store.functions()
+            if function.spec.cron
+            and function.cron_after is not None
+            and function.status != "removed"
+            and not function.paused
         )
 
     # --- executions -------------------------------------------------------------------------
@@ -263,6 +327,19 @@ class LocalOperations:
                 hint="`defer list` shows what there is",
             )
         return latest
+
+
+def _target(to: timedelta | datetime, now: int) -> int:
+    """µs on the emulated clock. Raises `InvalidOption` for a moment in the past, or that no calendar has."""
+    target = to_micros(to) if isinstance(to, datetime) else now + to // timedelta(microseconds=1)
+    if target < now:
+        raise InvalidOption(
+            f"the clock shows {moment(to_datetime(now))} already: it cannot be advanced to an earlier time",
+            hint="`defer clock reset` goes back to real time",
+        )
+    if target > to_micros(_LATEST):
+        raise InvalidOption(f"the clock cannot be advanced beyond {moment(_LATEST)}")
+    return target
 
 
 def _snake_case(name: str) -> str:

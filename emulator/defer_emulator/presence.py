@@ -29,12 +29,12 @@ class Presence:
     url: str
     protocol: int
     socket: str  # path of the datagram socket that wakes its scheduler
-    max_concurrency: int = 100
+    max_concurrency: int | None = None  # None: it did not say
     only: tuple[str, ...] = ()  # the functions that it runs; empty: all
 
 
 def own_presence(
-    url: str, socket: str, *, max_concurrency: int = 100, only: Sequence[str] = ()
+    url: str, socket: str, *, max_concurrency: int | None = None, only: Sequence[str] = ()
 ) -> Presence:
     """The note of this very process."""
     pid = os.getpid()
@@ -76,7 +76,7 @@ def read_presence(root: Path) -> Presence | None:
             url=str(data["url"]),
             protocol=int(data["protocol"]),
             socket=str(data["socket"]),
-            max_concurrency=int(data.get("max_concurrency", 100)),
+            max_concurrency=data.get("max_concurrency"),
             only=tuple(map(str, data.get("only", ()))),
         )
     except (OSError, ValueError, KeyError, TypeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,31 +15,10 @@ import httpx
 import pytest
 
 from tests.documents import blocks, missing
-from tests.projects import TempProject, clean_environment, eventually
+from tests.examples import EXAMPLES, ExampleProject, free_port, served
+from tests.projects import clean_environment
 
 pytestmark = pytest.mark.acceptance
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-class ExampleProject(TempProject):
-    """A copy of an example."""
-
-    def __init__(self, name: str, root: Path) -> None:
-        shutil.copytree(EXAMPLES / name, root, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        (root / ".defer").mkdir()
-        self.root = root
-
-    def the_only(self, function: str, *states: str) -> dict[str, Any]:
-        """The single execution of `function`, once it is in one of `states`."""
-
-        def found() -> Any:
-            rows = self.json("list", "--function", function)["data"]
-            assert len(rows) <= 1, f"{function} was started more than once: {rows}"
-            return rows and rows[0]["state"] in states and rows[0]
-
-        execution: dict[str, Any] = eventually(found, f"{function} is {' or '.join(states)}")
-        return execution
 
 
 @contextmanager
@@ -49,31 +27,9 @@ def onboarding(root: Path) -> Iterator[tuple[ExampleProject, httpx.Client]]:
     project = ExampleProject("user_onboarding", root)
     port = free_port()
     (root / ".env").write_text(f"HUBSPOT_URL=http://127.0.0.1:{port}/hubspot\n")
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", "src", "--port", str(port), "onboarding.web:app"]
-    with (root / "web.log").open("w") as log, project.dev("--port", str(free_port())) as dev:
-        web = subprocess.Popen(command, cwd=root, env=clean_environment(), stdout=log, stderr=log)
-        try:
-            dev.ready()
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-                eventually(lambda: answers(client), f"the web application answers: {root / 'web.log'}")
-                yield project, client
-        finally:
-            web.terminate()
-            web.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/users/0").status_code == 404
-    except httpx.TransportError:
-        return False
+    with project.dev("--port", str(free_port())) as dev, served(root, "onboarding.web:app", port) as client:
+        dev.ready()
+        yield project, client
 
 
 def sign_up(client: httpx.Client, name: str, email: str) -> dict[str, Any]:
@@ -181,7 +137,7 @@ def test_a_user_without_hubspot_is_onboarded_too(tmp_path: Path) -> None:
         assert mails(client, started["user"]) == ["welcome"]
 
 
-@pytest.mark.parametrize("name", ["weekly_recommendations", "user_onboarding"])
+@pytest.mark.parametrize("name", ["weekly_recommendations", "user_onboarding", "document_processing"])
 def test_the_own_tests_of_an_example_pass(name: str, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
 

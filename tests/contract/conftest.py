@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 
 from defer_emulator.clock import ManualClock
+from defer_emulator.domain.functions import Parameter
 from defer_emulator.store.store import Store
 from tests.contract.case import OPENERS, Case
 from tests.unit.store.world import World, spec
+
+ANY = (
+    Parameter(name="arguments", kind="var_positional", required=False),
+    Parameter(name="keywords", kind="var_keyword", required=False),
+)
 
 
 @pytest.fixture
@@ -23,7 +29,12 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     clock = ManualClock()
     store = Store.open(tmp_path, clock=clock)
     world = World(store, clock)
-    world.register(spec("add"), spec("send", concurrency=1), spec("job"), spec("tick", cron="* * * * *"))
+    world.register(
+        spec("add", parameters=ANY),
+        spec("send", parameters=ANY, concurrency=1),
+        spec("job", parameters=ANY),
+        spec("tick", cron="* * * * *"),
+    )
     async with AsyncExitStack() as stack:
 
         async def opened(parent: str | None) -> object:

@@ -35,7 +35,7 @@ def play(root: Path, scenario: Callable[[PoolUnderTest], Coroutine[Any, Any, Non
 
 def test_facts_of_a_function_are_found_by_importing_it(tmp_path: Path) -> None:
     source = '''
-                from defer_client import RetryPolicy, defer
+        from defer_client import RetryPolicy, defer
 
         @defer(
             concurrency=5, retry=RetryPolicy(max_attempts=2), max_duration=60, max_concurrency_action="cancel"
@@ -54,7 +54,7 @@ def test_facts_of_a_function_are_found_by_importing_it(tmp_path: Path) -> None:
         "job",
         "defer.job",
         "defer/job.py",
-        7,
+        6,
         "background",
     )
     assert (job.concurrency, job.retry.max_attempts, job.max_duration) == (5, 2, 60.0)

@@ -177,7 +177,9 @@ def _not_due(facts: Facts) -> Iterator[Reason]:
     seconds = (execution.scheduled_at - facts.now).total_seconds()
     if seconds <= 0:
         return
-    stands = "; the clock stands still" if facts.clock == "frozen" else ""
+    frozen = facts.clock == "frozen"
+    stands = "; the clock stands still" if frozen else ""
+    move = "defer clock resume" if frozen else "defer clock advance --next"
     due = f"in {duration(seconds)}, at {moment(execution.scheduled_at)}{stands}"
     details: dict[str, Json] = {"until": time_to_json(execution.scheduled_at), "seconds": seconds}
     short = short_id(execution.id)
@@ -189,7 +191,7 @@ def _not_due(facts: Facts) -> Iterator[Reason]:
             kind="delayed",
             message=f"waits for its time: due {due}{discard}",
             details=details,
-            commands=(f"defer reschedule {short}", "defer clock advance --next"),
+            commands=(f"defer reschedule {short}", move),
         )
         return
     attempt = execution.attempt + 1
@@ -200,11 +202,7 @@ def _not_due(facts: Facts) -> Iterator[Reason]:
         kind="retry",
         message=f"waits for a retry: attempt {attempt} of {of} {due}{error}",
         details=details,
-        commands=(
-            f"defer logs {short}.{execution.attempt}",
-            f"defer reschedule {short}",
-            "defer clock advance --next",
-        ),
+        commands=(f"defer logs {short}.{execution.attempt}", f"defer reschedule {short}", move),
     )
 
 

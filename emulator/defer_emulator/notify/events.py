@@ -59,6 +59,16 @@ class Reloaded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ClockMoved:
+    """The emulated clock was moved, frozen or released; or an advance begins, and another event ends it."""
+
+    at: int  # µs: what it shows
+    mode: Literal["running", "frozen"]
+    offset: int  # µs: emulated minus real time
+    target: int | None = None  # µs: where the advance that begins will end
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trouble:
     """Something of the emulator's own went wrong: a full disk, a zygote that died."""
 
@@ -66,7 +76,7 @@ class Trouble:
     hint: str = ""
 
 
-Event = ExecutionChanged | Output | CronMissed | Reloaded | Trouble
+Event = ExecutionChanged | Output | CronMissed | Reloaded | ClockMoved | Trouble
 
 
 class Bus:

@@ -43,7 +43,7 @@ class Fleet:
         events: FleetEvents,
         long_running: Callable[[float], int],
     ) -> None:
-        """`long_running` counts the attempts that began before a time of the loop's clock."""
+        """`long_running` counts attempts that wait, or began before a time of the loop's clock."""
         self._options = options
         self._servers = servers
         self._loop = loop
@@ -53,7 +53,7 @@ class Fleet:
         self._current: Generation | None = None
         self._workers: dict[int, WorkerProcess] = {}  # all, by number
         self._starting = 0
-        self._idle: list[WorkerProcess] = []  # of the current code; the latest used last
+        self._idle: list[WorkerProcess] = []  # of the current code; the latest used last, new ones first
         self._wanted = 0
         self._resting_until = 0.0
         self._trouble = ""
@@ -86,7 +86,7 @@ class Fleet:
         worker.state = "busy"
         self._wanted = max(0, self._wanted - 1)
         if not self._idle:
-            self._timers.later(growth.LONG, self.grow)
+            self._timers.later(growth.AGAIN, self.grow)
         return worker
 
     def ready(self, worker: WorkerProcess, frame: Ready) -> None:
@@ -106,9 +106,10 @@ class Fleet:
         if worker.generation is not self._current:
             self._let_go(worker)
             return
+        is_new = worker.state == "starting"
         worker.state = "idle"
         worker.idle_since = self._loop.time()
-        self._idle.append(worker)
+        self._idle.insert(0 if is_new else len(self._idle), worker)
         if len(self._idle) > self._options.warm:
             self._timers.later(growth.IDLE_SECONDS, self._shrink)
         self._events.on_idle()
@@ -171,7 +172,7 @@ class Fleet:
             self._start(self._current)
         is_short = max(self._wanted, self._options.warm) > len(self._idle) + self._starting
         if is_short and len(self._workers) < self._options.max_workers:
-            self._timers.later(growth.LONG, self.grow)
+            self._timers.later(growth.AGAIN, self.grow)
 
     def _start(self, generation: Generation) -> None:
         number = self._servers.new_number()

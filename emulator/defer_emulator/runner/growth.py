@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 IDLE_SECONDS = 10.0  # after which idle workers beyond the warm ones end
-LONG = 0.008  # seconds after which a job counts as long
+LONG = 0.025  # seconds after which a job counts as long; short ones take that only on a busy machine
+AGAIN = 0.005  # seconds until a growth that was not useful is considered again
 CPUS = os.cpu_count() or 1
 AT_ONCE = max(2, CPUS)  # workers that start at the same time: more would only slow each other
 
@@ -13,7 +14,7 @@ AT_ONCE = max(2, CPUS)  # workers that start at the same time: more would only s
 def workers_to_start(
     *, wanted: int, warm: int, idle: int, starting: int, total: int, most: int, long: int
 ) -> int:
-    """How many to start now. `total` counts all workers, `long` those whose job has become a long one.
+    """How many to start now. `total` counts all workers, `long` those whose job is a long one, or waits.
 
     A flood of short jobs is run best by about as many processes as there are CPUs. Long jobs sleep, or
     take a CPU each: beside them there is place for others, and for twice as many when many are long.

@@ -90,7 +90,7 @@ class ProcessPool:
                 on_idle=self._has_capacity,
                 on_trouble=self._on_trouble,
             ),
-            self._running_since,
+            self._long_running,
         )
 
     async def load(self, request: LoadRequest) -> LoadResult:
@@ -184,7 +184,8 @@ class ProcessPool:
     def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
         """Reply to a request: a JSON value, or an error as `wire.error_to_json` makes it."""
         worker = self._busy.get(sequence)
-        if worker is not None:
+        if worker is not None and worker.running is not None:
+            worker.running.waits.discard(request)
             worker.connection.send(Answer(request=request, result=result, error=error))
 
     def kill(self, sequence: int) -> None:
@@ -240,8 +241,11 @@ class ProcessPool:
             case _ if running is None or running.fate is not None:
                 pass  # too late: it is being ended, or a thread of an earlier job has asked
             case Request(request=request, method=method, params=params):
+                if method == "wait":
+                    running.waits.add(request)
                 self._listener.on_request(running.job.sequence, request, method, params)
             case CancelRequest(request=request):
+                running.waits.discard(request)
                 self._listener.on_request_cancelled(running.job.sequence, request)
             case Returned() | Raised():
                 self._ended(worker, running, frame)
@@ -252,14 +256,10 @@ class ProcessPool:
         if self.idle and not self._is_closing:
             self._listener.on_capacity()
 
-    def _running_since(self, moment: float) -> int:
-        """How many attempts began before. The oldest are first."""
-        count = 0
-        for worker in self._busy.values():
-            if worker.running is None or worker.running.begun > moment:
-                break
-            count += 1
-        return count
+    def _long_running(self, moment: float) -> int:
+        """How many attempts began before, or wait for others: they leave the CPU to more workers."""
+        running = (worker.running for worker in self._busy.values())
+        return sum(1 for one in running if one is not None and (one.waits or one.begun <= moment))
 
     def _ended(self, worker: WorkerProcess, running: RunningJob, frame: Returned | Raised) -> None:
         running.ended = frame

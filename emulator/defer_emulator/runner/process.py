@@ -9,7 +9,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from defer_client.models import Failure
@@ -30,6 +30,7 @@ class RunningJob:
     output: AttemptOutput
     begun: float  # on the loop's clock
     deadline: asyncio.TimerHandle
+    waits: set[int] = field(default_factory=set)  # requests that wait for another execution
     ended: Returned | Raised | None = None  # what it has said
     fate: tuple[End, Failure | None] | None = None  # decided here: it is being killed
 

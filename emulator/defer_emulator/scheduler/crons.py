@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from defer_emulator.domain.cron import count_between, next_after
 from defer_emulator.domain.functions import RegisteredFunction
+from defer_emulator.scheduler.ports import Transaction
 
 TOO_LATE = 60_000_000  # µs: a minute missed by more is skipped
 
@@ -76,3 +77,13 @@ class CronTable:
         if paused:
             return Due(function=name, minutes=(), missed=0, first_missed=None, seen=seen)
         return Due(function=name, minutes=tuple(minutes), missed=missed, first_missed=first_missed, seen=seen)
+
+
+def fire(tx: Transaction, crons: CronTable) -> list[Due]:
+    """Create the executions of what has become due. Its table must be fresh, so that a pause counts."""
+    due = crons.take_due(tx.now)
+    for cron in due:
+        for minute in cron.minutes:
+            tx.fire_cron(cron.function, minute)
+        tx.cron_seen(cron.function, cron.seen)
+    return due

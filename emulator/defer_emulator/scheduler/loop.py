@@ -20,7 +20,8 @@ from defer_client.errors import DeferError, StateFileError
 from defer_client.models import NO_RETRY, RetryPolicy, State
 from defer_emulator.domain import settlement
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
-from defer_emulator.scheduler.crons import CronTable, Due
+from defer_emulator.scheduler.clock_control import ClockControl
+from defer_emulator.scheduler.crons import CronTable, Due, fire
 from defer_emulator.scheduler.ports import (
     Change,
     Claim,
@@ -43,15 +44,17 @@ from defer_emulator.scheduler.waits import Answer, Waits
 POLL_INTERVAL = 0.05  # seconds: how late a lost wake-up may be noticed
 RETRY_INTERVAL = 1.0  # seconds between tries to write a file that cannot be written
 LOG_INTERVAL = 0.05  # seconds: how late a line that was printed can be read
+PARKED_FOR = 0.05  # seconds without a request, after which who waits does nothing else, as far as can be told
 LONGEST_SLEEP = 60.0  # seconds: a machine clock that jumps is noticed at the latest then
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class _Attempt:
-    """One that was dispatched."""
+    """One that was dispatched. Times are those of `time.monotonic()`."""
 
     running: Running
-    begun: float  # `time.monotonic()` at its start
+    begun: float
+    active: float  # when it last asked for something or got an answer
 
 
 class Scheduler:
@@ -82,6 +85,7 @@ class Scheduler:
         self._functions: dict[str, RegisteredFunction] = {}
         self._limits: dict[str, Limits] = {}
         self._crons = CronTable()
+        self._clock = ClockControl()
         self._waits = Waits()
         self._active: dict[int, _Attempt] = {}  # by sequence; their processes live
         self._ended: list[tuple[_Attempt, JobEnd]] = []  # over, not yet written
@@ -108,6 +112,7 @@ class Scheduler:
         Returns how many executions that were.
         """
         with self._store.write() as tx:
+            self._clock.abandon(tx)
             self._load_functions(tx)
             left = tx.running()
             tx.settle([self._interrupted(running, tx.now) for running in left])
@@ -158,6 +163,7 @@ class Scheduler:
             if handle is not None:
                 handle.cancel()
         with self._store.write() as tx:
+            self._clock.abandon(tx)
             tx.settle([self._completion(attempt, end, tx.now) for attempt, end in self._ended])
             tx.append_logs(self._logs)
             tx.settle([self._interrupted(attempt.running, tx.now) for attempt in self._active.values()])
@@ -213,6 +219,7 @@ class Scheduler:
     def _tick(self) -> None:
         self._data_version = self._store.data_version()
         with self._store.write() as tx:
+            (self._clock.take if self._claiming else self._clock.abandon)(tx)
             now = tx.now
             foreign = tx.changes_since(self._revision)
             if tx.epoch != self._epoch:
@@ -225,10 +232,14 @@ class Scheduler:
             crons = self._fire_crons(tx)
             self._take_answers((*foreign, *settled, *discarded))
             claim = self._claim(tx)
-            next_discard = tx.next_discard()
+            due = (claim.next_due, tx.next_discard(), self._crons.next_due())
+            moments = [moment for moment in due if moment is not None]
+            quiet_in = self._quiet_in(claim) if self._clock.is_walking else None
+            stepped = quiet_in == 0 and self._clock.step(tx, moments)
         # Committed. Nothing below may fail for want of the file.
         self._revision = tx.revision
         ended, self._ended, self._logs, self._troubled = self._ended, [], [], False
+        self._tell.clock(self._clock.news)
         self._tell_ended(now, ended, completions, settled)
         self._tell.changed(now, foreign, discarded, claim.cancelled)
         self._tell.missed(crons)
@@ -236,7 +247,7 @@ class Scheduler:
         self._send_answers()
         self._dispatch(now, claim)
         self._release_parked()
-        self._plan(claim, next_discard)
+        self._plan(claim, moments, 0 if stepped else quiet_in)
         self._settled.set()
 
     def _completion(self, attempt: _Attempt, end: JobEnd, now: int) -> Completion:
@@ -266,12 +277,7 @@ class Scheduler:
         if next_due is None or next_due > tx.now:
             return []
         self._load_functions(tx)  # a pause counts at once
-        due = self._crons.take_due(tx.now)
-        for cron in due:
-            for minute in cron.minutes:
-                tx.fire_cron(cron.function, minute)
-            tx.cron_seen(cron.function, cron.seen)
-        return due
+        return fire(tx, self._crons)
 
     def _take_answers(self, changes: Iterable[Change]) -> None:
         """Find whose waits are over. What is found stays until it could be sent."""
@@ -281,13 +287,24 @@ class Scheduler:
         self._answers += self._waits.resume(self._free_places())
 
     def _free_places(self) -> int:
-        return max(0, self._max_concurrency - (len(self._active) - self._waits.parked_count()))
+        return max(0, self._max_concurrency - (len(self._active) - len(self._waits.parked)))
 
     def _claim(self, tx: Transaction) -> Claim:
         if not self._claiming:
             return Claim(started=(), cancelled=(), backlog=0, next_due=None)
         places = min(self._free_places(), self._pool.idle)
         return tx.claim(self._limits, places, self._pool.generation)
+
+    def _quiet_in(self, claim: Claim) -> float | None:
+        """Seconds until all that this instant has started is over, or only waits for others; None: unknown.
+
+        Who waits may do more beside that: an `asyncio.gather` enqueues one after the other.
+        """
+        parked = self._waits.parked
+        if claim.started or claim.backlog or self._answers or len(self._active) > len(parked):
+            return None
+        latest = max((self._active[sequence].active for sequence in parked), default=0.0)
+        return max(0.0, latest + PARKED_FOR - time.monotonic())
 
     # --- after the commit -----------------------------------------------------------------
 
@@ -317,13 +334,15 @@ class Scheduler:
             return
         outcomes = self._store.outcomes({ready.execution_id for ready in answers})
         for ready in answers:
-            if ready.sequence in self._active:
+            if attempt := self._active.get(ready.sequence):
+                attempt.active = time.monotonic()
                 result = wire.outcome_to_json(outcomes[ready.execution_id])
                 self._pool.answer(ready.sequence, ready.request, result=result)
 
     def _dispatch(self, now: int, claim: Claim) -> None:
         for running in claim.started:
-            attempt = _Attempt(running=running, begun=time.monotonic())
+            begun = time.monotonic()
+            attempt = _Attempt(running=running, begun=begun, active=begun)
             self._active[running.sequence] = attempt
             spec = self._functions[running.function].spec
             self._pool.start(
@@ -350,14 +369,13 @@ class Scheduler:
                 self._releasing.add(sequence)
                 self._pool.kill(sequence)
 
-    def _plan(self, claim: Claim, next_discard: int | None) -> None:
+    def _plan(self, claim: Claim, moments: Sequence[int], again_in: float | None) -> None:
         waiting = min(claim.backlog, self._free_places())
         if waiting:
             self._pool.want(waiting)
-        moments = [
-            moment for moment in (claim.next_due, next_discard, self._crons.next_due()) if moment is not None
-        ]
-        self._sleep(self._store.emulated_delay(min(moments)) if moments else None)
+        if again_in is None and moments:
+            again_in = self._store.emulated_delay(min(moments))
+        self._sleep(again_in)
 
     # --- what the pool tells --------------------------------------------------------------
 
@@ -387,6 +405,7 @@ class Scheduler:
         attempt = self._active.get(sequence)
         if attempt is None:
             return
+        attempt.active = time.monotonic()
         task = asyncio.get_running_loop().create_task(self._serve(attempt.running, request, method, params))
         self._requests.add(task)
         task.add_done_callback(self._requests.discard)
@@ -408,7 +427,7 @@ class Scheduler:
         if execution.state.is_final:
             outcome = self._store.outcomes([execution.id])[execution.id]
             self._pool.answer(sequence, request, result=wire.outcome_to_json(outcome))
-        else:
+        elif sequence in self._active:
             self._waits.add(sequence, request, execution.id)
             self.wake()  # it gave its place back
 

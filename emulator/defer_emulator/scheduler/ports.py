@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from defer_client.models import Outcome
+from defer_emulator.clock import EmulatedClock
+from defer_emulator.domain.clock_moves import ClockMove
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, FunctionStatus, RegisteredFunction
 from defer_emulator.domain.jobs import End, Job, JobEnd, PoolListener
 from defer_emulator.domain.work import Change, Claim, Completion, Limits, LogChunk, Running
@@ -70,6 +72,23 @@ class Transaction(Protocol):
     @property
     def epoch(self) -> int:
         """The clock's epoch: it grows when the clock is moved back."""
+
+    # What moving the clock needs:
+
+    clock: EmulatedClock
+    real: int  # the real time, read once when the transaction began
+
+    def set_clock(self, *, offset: int, frozen_at: int | None) -> None:
+        """As in `EmulatedClock`; `now` and what follows in this transaction are at the new instant."""
+
+    def clock_moves(self) -> list[ClockMove]:
+        """What was asked of the clock and is not over, oldest first."""
+
+    def put_clock_move(self, move: ClockMove) -> None:
+        """Write down how it stands."""
+
+    def next_pending(self) -> int | None:
+        """When the next execution becomes due that could start if there were an emulator."""
 
 
 class SchedulerStore(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from defer_client.errors import DeferError
 from defer_client.models import Failure, State
-from defer_emulator.notify.events import CronMissed, ExecutionChanged, Output, Reason, Trouble
+from defer_emulator.notify.events import ClockMoved, CronMissed, ExecutionChanged, Output, Reason, Trouble
 from defer_emulator.scheduler.crons import Due
 from defer_emulator.scheduler.ports import Change, Listener, LogChunk, Running
 
@@ -75,6 +75,10 @@ class Teller:
                 self._bus.publish(
                     CronMissed(function=cron.function, first=cron.first_missed, count=cron.missed)
                 )
+
+    def clock(self, moves: Iterable[ClockMoved]) -> None:
+        for move in moves:
+            self._bus.publish(move)
 
     def printed(self, running: Running, chunk: LogChunk) -> None:
         self._bus.publish(

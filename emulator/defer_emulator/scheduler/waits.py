@@ -7,6 +7,7 @@ answered it takes the next free place, before anything new starts.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 
@@ -41,11 +42,13 @@ class Waits:
         self._waiters.setdefault(sequence, _Waiter()).pending[request] = execution_id
         self._by_execution.setdefault(execution_id, set()).add((sequence, request))
 
+    @property
+    def parked(self) -> Collection[int]:
+        """The executions that wait."""
+        return self._waiters.keys()
+
     def is_parked(self, sequence: int) -> bool:
         return sequence in self._waiters
-
-    def parked_count(self) -> int:
-        return len(self._waiters)
 
     def awaited_by(self, sequence: int) -> list[str]:
         """What a parked execution waits for."""

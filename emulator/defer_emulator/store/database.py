@@ -71,6 +71,11 @@ class Database:
                 self._patiently(connection, "SELECT 1 FROM project")
                 yield connection
 
+    def select(self, statement: str, values: Sequence[str | int] = ()) -> Sequence[sqlite3.Row]:
+        """One statement, which sees one state of the file without a transaction around it."""
+        with self._use() as connection:
+            return self._patiently(connection, statement, values)
+
     def data_version(self) -> int:
         """A number that changes when another connection has written. Costs 3 µs."""
         with self._use() as connection:
@@ -128,12 +133,14 @@ class Database:
         self._connection = connection
         return connection
 
-    def _patiently(self, connection: sqlite3.Connection, statement: str) -> Sequence[sqlite3.Row]:
+    def _patiently(
+        self, connection: sqlite3.Connection, statement: str, values: Sequence[str | int] = ()
+    ) -> Sequence[sqlite3.Row]:
         """Execute as soon as no other process is in the way. SQLite's own waits are far longer."""
         pause, deadline = _FIRST_PAUSE, 0.0
         while True:
             try:
-                return connection.execute(statement).fetchall()
+                return connection.execute(statement, values).fetchall()
             except sqlite3.OperationalError as error:
                 if not _is_busy(error):
                     raise

@@ -10,6 +10,20 @@ SELECT id, durability, paused, revision, time_offset, frozen_at, epoch FROM proj
 -- name: set_clock
 UPDATE project SET time_offset = :offset, frozen_at = :frozen_at, epoch = :epoch;
 
+-- name: ask_clock_move
+INSERT INTO clock_moves (action, state, start, target) VALUES (:action, 'asked', :start, :target)
+RETURNING *;
+
+-- name: put_clock_move
+UPDATE clock_moves SET state = :state, target = :target, runs_on = :runs_on WHERE id = :id;
+
+-- name: clock_move
+SELECT * FROM clock_moves WHERE id = ?;
+
+-- name: active_clock_moves
+SELECT * FROM clock_moves INDEXED BY clock_moves_active
+WHERE state IN ('asked', 'going', 'cancelling') ORDER BY id;
+
 -- name: create_project
 INSERT OR IGNORE INTO project (one, id, created_at) VALUES (1, ?, ?);
 
@@ -26,7 +40,8 @@ UPDATE project SET paused = ?;
 SELECT name, status, problem, paused, cron_after, spec FROM functions ORDER BY name;
 
 -- name: function
-SELECT name, status, problem, paused, cron_after, spec FROM functions WHERE name = ?;
+SELECT name, status, problem, functions.paused, project.paused AS all_paused, cron_after, spec
+FROM functions, project WHERE name = ?;
 
 -- name: called_function
 SELECT kind, concurrency FROM functions WHERE name = ?;
@@ -234,6 +249,13 @@ WITH RECURSIVE head (sequence) AS (
     FROM head CROSS JOIN executions AS here ON here.sequence = head.sequence
 )
 SELECT function, priority, scheduled_at FROM head CROSS JOIN executions USING (sequence);
+
+-- name: next_pending
+-- The next due time of what could start if there were an emulator.
+SELECT scheduled_at FROM executions INDEXED BY executions_by_scheduled_at
+WHERE scheduled_at > ? AND state = 'created' AND NOT (SELECT paused FROM project)
+    AND function NOT IN (SELECT name FROM functions WHERE paused = 1 OR status <> 'ready')
+ORDER BY scheduled_at LIMIT 1;
 
 -- name: places_taken
 SELECT count(*) FROM executions INDEXED BY executions_running

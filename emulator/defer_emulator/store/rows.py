@@ -23,7 +23,7 @@ from defer_client.models import (
     RetryPolicy,
     State,
 )
-from defer_client.serialization import check_json
+from defer_client.serialization import check_arguments
 from defer_emulator.clock import to_datetime
 from defer_emulator.domain import functions
 from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction
@@ -105,14 +105,7 @@ def arguments_of(row: Row) -> Arguments:
 
 def arguments_text(arguments: Arguments) -> str:
     """As the file keeps them. Raises `NotSerializable` with the path of the first value that is not JSON."""
-    return dumps(
-        {
-            "positional": [
-                check_json(value, f"argument {place}") for place, value in enumerate(arguments.positional, 1)
-            ],
-            "keyword": {name: check_json(value, name) for name, value in arguments.keyword.items()},
-        }
-    )
+    return dumps(wire.arguments_to_json(check_arguments(arguments)))
 
 
 def log_line_of(row: Row) -> LogLine:
@@ -164,6 +157,7 @@ def spec_text(spec: FunctionSpec) -> str:
     return text_of(dumps(asdict(spec)))
 
 
+@lru_cache(maxsize=4_096)  # the same few texts are read at every call over HTTP
 def spec_of(text: str) -> FunctionSpec:
     data: Mapping[str, Any] = json.loads(text)
     parameters = tuple(Parameter(**parameter) for parameter in data["parameters"])

@@ -20,9 +20,10 @@ from defer_client.models import (
     PageOf,
 )
 from defer_emulator.clock import Clock, EmulatedClock, SystemClock
+from defer_emulator.domain.clock_moves import ClockMove
 from defer_emulator.domain.functions import RegisteredFunction
 from defer_emulator.domain.ids import parse_id, sequences_of
-from defer_emulator.store import listing, registry
+from defer_emulator.store import clock_moves, listing, registry
 from defer_emulator.store.attempts import attempt_matches
 from defer_emulator.store.database import Database
 from defer_emulator.store.listing import Condition, Slice, Wanted
@@ -35,6 +36,7 @@ from defer_emulator.store.rows import (
     function_id,
     log_line_of,
     outcome_of,
+    registered_of,
 )
 from defer_emulator.store.standing import Standing, standing_of
 from defer_emulator.store.transaction import Transaction, clock_of, new_ids, unknown_id
@@ -119,6 +121,16 @@ class Store:
     def clock(self) -> EmulatedClock:
         with self._database.read() as connection:
             return clock_of(connection.execute(SQL["project"]).fetchone())
+
+    def clock_and_moves(self) -> tuple[EmulatedClock, list[ClockMove]]:
+        """The clock, and what was asked of it and is not over, oldest first."""
+        with self._database.read() as connection:
+            return self.clock(), clock_moves.active(connection)
+
+    def clock_move(self, number: int) -> ClockMove:
+        """How it stands now."""
+        with self._database.read() as connection:
+            return clock_moves.move_of(connection.execute(SQL["clock_move"], (number,)).fetchone())
 
     def now(self) -> int:
         """The emulated time, µs."""
@@ -265,6 +277,12 @@ class Store:
         """All that the project's file knows, by name. While everything is paused, each of them is."""
         with self._database.read() as connection:
             return registry.read_functions(connection, self.project_id)
+
+    def function(self, name: str) -> RegisteredFunction | None:
+        """The one of that exact name, without reading the others."""
+        for row in self._database.select(SQL["function"], (name,)):
+            return registered_of(row, self.project_id, all_paused=bool(row["all_paused"]))
+        return None
 
     def is_paused(self) -> bool:
         """Whether everything is."""

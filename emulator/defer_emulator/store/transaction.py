@@ -17,10 +17,11 @@ from defer_client.errors import (
 )
 from defer_client.models import Execution, State
 from defer_emulator.clock import Clock, EmulatedClock
+from defer_emulator.domain.clock_moves import ClockAction, ClockMove
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
 from defer_emulator.domain.ids import IdSource, parse_id, short_id
 from defer_emulator.domain.work import Change, Claim, Completion, Limits, LogChunk, Running
-from defer_emulator.store import registry, settling
+from defer_emulator.store import clock_moves, registry, settling
 from defer_emulator.store.claiming import Claiming
 from defer_emulator.store.queries import SQL
 from defer_emulator.store.rows import (
@@ -61,7 +62,7 @@ class Transaction:
     def __init__(self, connection: Connection, project_id: str, clock: Clock, ids: IdSource) -> None:
         self._connection = connection
         self._project_id = project_id
-        self._real = clock.real()
+        self.real = clock.real()  # the real time, µs
         self._ids = ids
         (row,) = connection.execute(SQL["begin"]).fetchall()
         self.revision: int = row["revision"]
@@ -72,7 +73,7 @@ class Transaction:
     @property
     def now(self) -> int:
         """The emulated time, µs."""
-        return self.clock.at(self._real)
+        return self.clock.at(self.real)
 
     @property
     def epoch(self) -> int:
@@ -202,12 +203,28 @@ class Transaction:
         """Move, freeze or release the clock: µs, as in `EmulatedClock`. Back in time is a new epoch, in which
         crons count from the new time on."""
         moved = EmulatedClock(offset=offset, frozen_at=frozen_at, epoch=self.clock.epoch)
-        if moved.at(self._real) < self.now:
+        if moved.at(self.real) < self.now:
             moved = EmulatedClock(offset=offset, frozen_at=frozen_at, epoch=self.clock.epoch + 1)
-            self._connection.execute(SQL["rewind_crons"], (moved.at(self._real),))
+            self._connection.execute(SQL["rewind_crons"], (moved.at(self.real),))
         values = {"offset": moved.offset, "frozen_at": moved.frozen_at, "epoch": moved.epoch}
         self._connection.execute(SQL["set_clock"], values)
         self.clock = moved
+
+    def ask_clock_move(self, action: ClockAction, target: int | None) -> ClockMove:
+        """Ask the holder of the project's lock to move the clock. Raises `Conflict`."""
+        return clock_moves.ask(self._connection, action, target, now=self.now)
+
+    def cancel_clock_move(self, move: ClockMove) -> None:
+        """Give it up where it is. Nothing happens when it is over."""
+        clock_moves.cancel(self._connection, move)
+
+    def clock_moves(self) -> list[ClockMove]:
+        """What was asked of the clock and is not over, oldest first."""
+        return clock_moves.active(self._connection)
+
+    def put_clock_move(self, move: ClockMove) -> None:
+        """Write down how it stands."""
+        clock_moves.put(self._connection, move)
 
     # --- what the scheduler does ------------------------------------------------------------
 
@@ -250,6 +267,11 @@ class Transaction:
         runnable = {} if self.all_paused else limits
         claiming = Claiming(self._connection, now=self.now, revision=self.revision, limits=runnable)
         return claiming.claim(places, generation)
+
+    def next_pending(self) -> int | None:
+        """When the next execution becomes due that could start if there were an emulator, µs."""
+        row = self._connection.execute(SQL["next_pending"], (self.now,)).fetchone()
+        return None if row is None else row[0]
 
     def running(self) -> list[Running]:
         """All that are started or aborting, oldest first."""

@@ -228,7 +228,10 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self.cycle.transport = _Joining(self.transport, self.loop)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         self._in_message = False
@@ -287,6 +290,35 @@ class _Protocol(HttpToolsProtocol):
             oldest.transport.abort()
         else:
             self._refuse(503, "internal", "the emulator has too many connections: try again later")
+
+
+class _Joining:
+    """What an answer is written to: its head waits for the body that follows at once, so that both are
+    one packet and one system call."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._is_begun = False
+
+    def write(self, data: bytes) -> None:
+        if not self._is_begun:
+            self._is_begun, self._head = True, data
+            self._loop.call_soon(self._flush)  # the body takes its time, or there is none
+        elif self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head + data)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            self.write(b"")
 
 
 def _idle_since(connection: _Protocol) -> float:

@@ -134,10 +134,15 @@ def resident_bytes(pid: int) -> int:
 
 def command(pid: int) -> str:
     """The command line of a process, "" when it is not known."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
+    for _ in range(10):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            break
+        if line:
+            return line.replace(b"\0", b" ").decode(errors="replace").strip()
+        time.sleep(_PAUSE)  # it is just becoming another program
+    return ""
 
 
 def is_zombie(pid: int) -> bool:

@@ -22,7 +22,7 @@ def test_no_free_place_leaves_the_waiter_parked() -> None:
     waits.add(1, 10, "child")
     waits.ended("child")
     assert waits.resume(0) == []
-    assert waits.parked_count() == 1
+    assert len(waits.parked) == 1
 
 
 def test_waiters_resume_in_the_order_in_which_their_children_ended() -> None:
@@ -67,7 +67,7 @@ def test_a_wait_cancelled_while_its_answer_was_ready_takes_no_place() -> None:
     waits.ended("child")
     waits.cancel(1, 10)
     assert waits.resume(1) == []
-    assert waits.parked_count() == 0
+    assert len(waits.parked) == 0
 
 
 def test_an_execution_that_is_over_waits_for_nothing() -> None:

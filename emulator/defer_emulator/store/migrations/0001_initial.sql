@@ -106,3 +106,14 @@ CREATE TABLE cron_fires (
     epoch    INTEGER NOT NULL,
     PRIMARY KEY (function, minute, epoch)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE clock_moves (  -- what was asked of the emulated clock; the holder of the project's lock does it
+    id      INTEGER PRIMARY KEY,
+    action  TEXT    NOT NULL CHECK (action IN ('advance', 'next', 'freeze', 'resume', 'reset')),
+    state   TEXT    NOT NULL,
+    start   INTEGER NOT NULL,           -- what it showed when it was asked for
+    target  INTEGER,
+    runs_on INTEGER NOT NULL DEFAULT 0  -- the clock stands for it, and runs on afterwards
+) STRICT;
+
+CREATE INDEX clock_moves_active ON clock_moves (id) WHERE state IN ('asked', 'going', 'cancelling');

@@ -99,7 +99,7 @@ class Worker:
     def _introduce(self, run: Run) -> None:
         """Let every program that the execution starts call the emulator, as that execution."""
         os.environ["DEFER_EXECUTION_TOKEN"] = run.token
-        if run.endpoint and self._endpoint in ("", run.endpoint):
+        if run.endpoint and (not self._endpoint or _is_same(self._endpoint, run.endpoint)):
             os.environ["DEFER_ENDPOINT"] = run.endpoint
             os.environ["DEFER_TOKEN"] = run.token
 
@@ -136,6 +136,11 @@ class Worker:
 
     def _end_tasks(self) -> tuple[list[str], bool]:
         return ([], False) if self._loop.is_closed() else end_tasks(self._loop)
+
+
+def _is_same(endpoint: str, own: str) -> bool:
+    """Whether a project's endpoint is that of its own emulator."""
+    return endpoint.strip().rstrip("/").replace("://localhost:", "://127.0.0.1:") == own
 
 
 def _failure(error: BaseException) -> Failure:

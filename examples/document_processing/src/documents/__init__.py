@@ -1,0 +1,1 @@
+"""The application: uploads, what is made of them, and its web pages."""
