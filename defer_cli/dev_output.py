@@ -8,7 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from defer_cli.dev_text import clock_text, clock_time, failure_lines, iso_time, moment_of, reload_text
+from defer_cli.dev_text import (
+    clock_day,
+    clock_text,
+    clock_time,
+    failure_lines,
+    iso_time,
+    moment_of,
+    reload_text,
+)
 from defer_cli.output import Output, to_json
 from defer_cli.text import STATE_STYLES, clock_line, cut, duration, moment, one_line, width
 from defer_cli.views import findings, functions_table
@@ -39,6 +47,7 @@ class DevView:
         self._output = output
         self._root = Path()
         self._name_width = 12
+        self._day = ""  # of the latest line
         self._failures: deque[tuple[str, str, str]] = deque(maxlen=KNOWN_FAILURES)
         self._findings: frozenset[Diagnostic] = frozenset()
         self._rate = _Rate(later, now, self._summary)
@@ -129,6 +138,11 @@ class DevView:
 
     def _line(self, at: int, function: str, execution_id: str, word: str, style: str, rest: str) -> None:
         paint = self._output.style
+        day = clock_day(at)
+        if day != self._day:
+            if self._day:
+                self._output.line(day, "dim")
+            self._day = day
         name = cut(function, self._name_width)
         padded = name + " " * (self._name_width - width(name))
         parts = (

@@ -30,6 +30,11 @@ def clock_time(microseconds: int) -> str:
     return moment_of(microseconds).strftime("%H:%M:%S.%f")[:-3]
 
 
+def clock_day(microseconds: int) -> str:
+    """`Sat 2026-01-31`."""
+    return f"{moment_of(microseconds):%a %Y-%m-%d}"
+
+
 def failure_lines(failure: Failure, root: Path) -> list[str]:
     """The frames of the user's own code, innermost last: `defer/send.py:12 in send   raise ValueError`."""
     frames: list[str] = []

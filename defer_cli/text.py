@@ -52,6 +52,8 @@ def relative(moment: datetime, now: datetime) -> str:
 def clock_line(now: datetime, mode: str, offset: timedelta) -> str:
     """`2026-01-31 08:00:00 UTC, running, 3d ahead of real time`."""
     seconds = offset.total_seconds()
+    if abs(seconds) >= 3_600:  # an advance takes some time itself: "3d", not "2d 23h"
+        seconds = round(seconds / 60) * 60
     side = "ahead of" if seconds > 0 else "behind"
     return f"{moment(now)}, {mode}" + (f", {duration(abs(seconds))} {side} real time" if seconds else "")
 

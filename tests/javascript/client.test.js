@@ -180,7 +180,7 @@ describe("one execution", () => {
 
   test("what a program calls that an execution started is a child of that execution", async () => {
     const script = join(import.meta.dirname, "child.js");
-    const { id } = await functions.runsNode(process.execPath, script, emulator.url);
+    const { id } = await functions.runsNode(process.execPath, script);
     await until(id, "succeed", "failed");
     const child = await client.getExecutionResult(id);
     const { data } = await client.listExecutions({}, { executedBy: id });

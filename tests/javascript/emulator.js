@@ -1,4 +1,4 @@
-// A real `defer dev` in a copy of `project/`, on a free port.
+// A real `defer dev` in a copy of a project, on a free port.
 
 import { execFile, spawn } from "node:child_process";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
@@ -22,11 +22,11 @@ with Store.open(Path.cwd()).write() as transaction:
 const START_TIME = 20_000; // ms
 const STOP_TIME = 10_000;
 
-export async function startEmulator(...options) {
+export async function startEmulator(project = join(here, "project")) {
   const root = await mkdtemp(join(tmpdir(), "defer-javascript-"));
-  await cp(join(here, "project"), root, { recursive: true });
+  await cp(project, root, { recursive: true });
   const env = { ...process.env, DEFER_ENDPOINT: "", DEFER_TOKEN: "" };
-  const child = spawn(command, ["dev", "--port", "0", ...options], { cwd: root, env });
+  const child = spawn(command, ["dev", "--port", "0"], { cwd: root, env });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
   const ended = new Promise((resolve) => child.on("exit", resolve));
@@ -41,7 +41,7 @@ export async function startEmulator(...options) {
   try {
     const url = await ready(root, child, () => output);
     const moveClock = (ms) => promisify(execFile)(python, ["-c", MOVE_CLOCK, String(ms)], { cwd: root, env });
-    return { url, moveClock, stop };
+    return { root, url, moveClock, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from defer_emulator.domain.clock_moves import ClockMove, MoveState
 from defer_emulator.notify.events import ClockMoved
-from defer_emulator.scheduler.crons import CronTable, Due, fire
+from defer_emulator.scheduler.crons import TOO_LATE, CronTable, Due, fire
 from defer_emulator.scheduler.ports import SchedulerStore, Transaction
 
 
@@ -77,7 +77,10 @@ class ClockControl:
 
     def _end(self, tx: Transaction, move: ClockMove, state: MoveState) -> None:
         if move.runs_on:
-            _run_on(tx)
+            offset = tx.now - tx.real
+            # One that got nowhere costs the clock nothing, unless a cron could be missed by that.
+            stood = tx.clock.offset - offset
+            tx.set_clock(offset=offset + (stood if 0 < stood <= TOO_LATE else 0), frozen_at=None)
         tx.put_clock_move(replace(move, state=state, runs_on=False))
         self._tell(tx)
 
@@ -92,11 +95,7 @@ def _apply(tx: Transaction, move: ClockMove) -> None:
     elif move.action == "reset":
         tx.set_clock(offset=0, frozen_at=None)
     elif tx.clock.mode == "frozen":
-        _run_on(tx)
-
-
-def _run_on(tx: Transaction) -> None:
-    tx.set_clock(offset=tx.now - tx.real, frozen_at=None)
+        tx.set_clock(offset=tx.now - tx.real, frozen_at=None)
 
 
 def walk_alone(store: SchedulerStore, on_progress: Callable[[int], None] = lambda _now: None) -> list[Due]:

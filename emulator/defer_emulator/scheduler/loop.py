@@ -239,10 +239,10 @@ class Scheduler:
         # Committed. Nothing below may fail for want of the file.
         self._revision = tx.revision
         ended, self._ended, self._logs, self._troubled = self._ended, [], [], False
-        self._tell.clock(self._clock.news)
         self._tell_ended(now, ended, completions, settled)
         self._tell.changed(now, foreign, discarded, claim.cancelled)
         self._tell.missed(crons)
+        self._tell.clock(self._clock.news)
         self._abort(foreign)
         self._send_answers()
         self._dispatch(now, claim)

@@ -45,7 +45,7 @@ def paginate(
     Raises `InvalidRequest` for an unknown cursor.
     """
     newer = page.is_backward
-    bound = _decode(page.cursor, scope) if page.cursor else None
+    bound = None if page.cursor is None else _decode(page.cursor, scope)
     rows = list(fetch(Slice(newer=newer, bound=bound, limit=page.size + 1)))
     ahead = len(rows) > page.size
     del rows[page.size :]

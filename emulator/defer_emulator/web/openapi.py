@@ -68,6 +68,8 @@ def _operation(endpoint: Endpoint, shape_of: Shapes) -> Json:
     }
     if parameters := [*_path_parameters(endpoint), *_query_parameters(endpoint)]:
         operation["parameters"] = parameters
+    if 201 in endpoint.answers:
+        operation["responses"]["201"]["links"] = _links()
     if endpoint.body is not None:
         required = any(field.required for field in msgspec.structs.fields(endpoint.body))
         operation["requestBody"] = {
@@ -89,6 +91,15 @@ def _response(status: int, answer: Any, shape_of: Shapes) -> Json:
         description = "The error's class in the Python client."
         response["headers"] = {ERROR_HEADER: {"description": description, "schema": {"type": "string"}}}
     return response
+
+
+def _links() -> Json:
+    """From the answer with a new execution to what can be asked about it."""
+    return {
+        endpoint.name: {"operationId": endpoint.name, "parameters": {"id": "$response.body#/data/id"}}
+        for endpoint in ENDPOINTS
+        if "{id}" in endpoint.path
+    }
 
 
 def _path_parameters(endpoint: Endpoint) -> Iterator[Json]:

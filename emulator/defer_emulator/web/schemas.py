@@ -274,8 +274,8 @@ def list_body(query: ListQuery) -> ListBody:
             function_ids=query.function_id,
             error_codes=query.error_code,
             scheduled_at=IntervalBody(
-                start=query.scheduled_from or None,
-                end=query.scheduled_to or None,
+                start=None if query.scheduled_from is UNSET else query.scheduled_from,
+                end=None if query.scheduled_to is UNSET else query.scheduled_to,
             ),
             executed_by=query.executed_by or None,
             metadata=metadata,

@@ -124,6 +124,8 @@ class History:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(lambda _loop, context: self._troubles.append(context))
+        self._troubles: list[dict[str, Any]] = []  # what went wrong in callbacks
         self.clock = ManualClock(START)
         self.store = Store.in_memory(self.clock)
         self.disk = FullDisk(self.store)
@@ -222,6 +224,8 @@ class History:
             await asyncio.sleep(0)  # whoever waits for the tick
 
         self.loop.run_until_complete(turn())
+        for trouble in self._troubles:
+            raise trouble.get("exception") or AssertionError(trouble["message"])
 
     def adopt(self) -> None:
         """The project's code is loaded anew."""
