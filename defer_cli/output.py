@@ -25,6 +25,7 @@ class Output:
         self.out = out
         self.err = err
         self._environment = environment
+        self._coloured: dict[TextIO, bool] = {}  # asked for every word that `defer dev` prints
         for stream in (out, err):
             if reconfigure := getattr(stream, "reconfigure", None):
                 reconfigure(errors="replace")  # a terminal that cannot show a character gets a "?"
@@ -38,8 +39,11 @@ class Output:
 
     def colours(self, stream: TextIO) -> bool:
         """https://no-color.org: any value but an empty one switches colours off."""
-        environment = self._environment
-        return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb" and stream.isatty()
+        if stream not in self._coloured:
+            environment = self._environment
+            plain = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
+            self._coloured[stream] = not plain and stream.isatty()
+        return self._coloured[stream]
 
     @property
     def width(self) -> int | None:

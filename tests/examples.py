@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,20 @@ class ExampleProject(TempProject):
         shutil.copytree(EXAMPLES / name, root, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         (root / ".defer").mkdir()
         self.root = root
+
+    def shell(self, commands: str) -> str:
+        """What these commands of a README print, with the `defer` of this environment."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            ["bash", "-ec", commands],
+            cwd=self.root,
+            env=clean_environment() | {"PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{commands}{done.stdout}{done.stderr}"
+        return done.stdout
 
     def the_only(self, function: str, *states: str) -> dict[str, Any]:
         """The single execution of `function`, once it is in one of `states`."""

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.documents import blocks, missing
 from tests.examples import ExampleProject, free_port, served
 from tests.projects import eventually
 
@@ -126,3 +127,23 @@ def test_wrong_requests_are_refused_with_words(tmp_path: Path) -> None:
         assert client.get("/users/ada/processings", params={"cursor": "nonsense"}).status_code == 400
         assert client.get("/users/ada/processings/nonsense").status_code == 404
         assert "Nothing has been processed yet." in page(client, "/users/nobody")
+
+
+def test_the_readme_shows_what_its_commands_print(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    with document_processing(root) as (project, client):
+        printed = ""
+        for block in list(blocks(root / "README.md"))[3:]:
+            if block.language == "sh":
+                commands = block.text.replace("http://127.0.0.1:8000", str(client.base_url).rstrip("/"))
+                printed = project.shell(commands)
+                if block.text.startswith("curl"):
+                    for row in project.json("list")["data"]:
+                        project.wait_for(row["id"], "succeed", "failed")
+                if block.text.startswith("cp "):
+                    failed = project.json("show", "@last-failed")["id"]
+                    answer = client.post(f"/users/ada/processings/{failed}/rerun")
+                    project.wait_for(answer.headers["location"].rpartition("/")[2], "succeed")
+            elif block.language == "text":
+                lacking = missing(block.text, printed)
+                assert not lacking, f"README.md:{block.line}: not printed: {lacking}\n{printed}"

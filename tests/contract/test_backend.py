@@ -230,6 +230,37 @@ async def test_many_wait_at_once_and_each_hears_of_its_own(case: Case) -> None:
     assert (await twice).result == 3
 
 
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED, State.ABORTED, State.DISCARDED])
+async def test_a_wait_hears_of_every_way_to_end(case: Case, state: State) -> None:
+    execution = await case.enqueue("add", discard_after=DAY)
+    wait = asyncio.ensure_future(case.backend.wait(execution.id, 10))
+    await asyncio.sleep(0.01)
+    if state is State.CANCELLED:
+        await case.backend.cancel_execution(execution.id)
+    elif state is State.DISCARDED:
+        case.world.clock.advance(DAY)
+        with case.world.store.write() as tx:
+            tx.discard_due()
+    else:
+        case.world.run(execution, state=state)
+    outcome = await wait
+    assert (outcome.execution.id, outcome.execution.state, outcome.result) == (execution.id, state, None)
+    assert outcome.failure == (BOOM if state is State.FAILED else None)
+
+
+async def test_a_wait_outlasts_a_retry(case: Case) -> None:
+    execution = await case.enqueue("add")
+    wait = asyncio.ensure_future(case.backend.wait(execution.id, 10))
+    (running,) = case.world.claim().started
+    case.world.end(running, State.CREATED, failure=BOOM, due=case.world.store.now())
+    await asyncio.sleep(0.05)
+    assert not wait.done()
+    (running,) = case.world.claim().started
+    case.world.end(running, result='"at last"')
+    outcome = await wait
+    assert (outcome.result, outcome.execution.attempt) == ("at last", 2)
+
+
 async def test_a_wait_ends_with_its_timeout_and_the_execution_goes_on(case: Case) -> None:
     execution = await case.enqueue()
     with pytest.raises(ResultTimeout):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
+import struct
+import termios
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from defer_emulator.runner.frames import Decoder, Frame, ProtocolError, encode
 
-_READ = 256 * 1024  # bytes
+_READ = 32 * 1024  # bytes; a buffer beyond malloc's 128 KiB would be mapped anew for each frame
 
 
 class Connection:
@@ -46,6 +49,10 @@ class Connection:
         self._unsent.append((encode(frame), descriptors))
         if len(self._unsent) == 1:
             self._write()
+
+    def has_unread(self) -> bool:
+        """Whether something has come that nobody has looked at."""
+        return self._socket is not None and readable(self._descriptor) > 0
 
     def drain(self) -> None:
         """Take the frames that are here already: the last words of a process that is gone."""
@@ -111,6 +118,12 @@ class Connection:
         if self._socket is not None:
             self.close()
             self._loop.call_soon(self._on_end)  # never inside a `send`
+
+
+def readable(descriptor: int) -> int:
+    """How many bytes wait in a socket or a pipe."""
+    answer = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+    return int(struct.unpack("i", answer)[0])
 
 
 def _close(descriptors: Sequence[int]) -> None:

@@ -41,9 +41,9 @@ class Fleet:
         servers: Servers,
         loop: asyncio.AbstractEventLoop,
         events: FleetEvents,
-        long_running: Callable[[float], int],
+        long_running: Callable[[], int],
     ) -> None:
-        """`long_running` counts attempts that wait, or began before a time of the loop's clock."""
+        """`long_running` counts the attempts that leave the CPU to others."""
         self._options = options
         self._servers = servers
         self._loop = loop
@@ -166,7 +166,7 @@ class Fleet:
             starting=self._starting,
             total=len(self._workers),
             most=self._options.max_workers,
-            long=self._long_running(now - growth.LONG),
+            long=self._long_running(),
         )
         for _ in range(count):
             self._start(self._current)

@@ -256,10 +256,10 @@ class ProcessPool:
         if self.idle and not self._is_closing:
             self._listener.on_capacity()
 
-    def _long_running(self, moment: float) -> int:
-        """How many attempts began before, or wait for others: they leave the CPU to more workers."""
-        running = (worker.running for worker in self._busy.values())
-        return sum(1 for one in running if one is not None and (one.waits or one.begun <= moment))
+    def _long_running(self) -> int:
+        """How many attempts leave the CPU to more workers."""
+        now = self._loop.time()
+        return sum(worker.leaves_the_cpu(now) for worker in self._busy.values())
 
     def _ended(self, worker: WorkerProcess, running: RunningJob, frame: Returned | Raised) -> None:
         running.ended = frame

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import socket
-import struct
-import termios
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from defer_client.models import Failure
 from defer_emulator.domain.jobs import End, Job
-from defer_emulator.runner.connection import Connection
+from defer_emulator.runner import growth
+from defer_emulator.runner.connection import Connection, readable
 from defer_emulator.runner.frames import Frame, Raised, Returned
 from defer_emulator.runner.output import AttemptOutput, Stream
 from defer_emulator.runner.zygote import Generation
+from defer_emulator.workers import tree
 
-_READ = 256 * 1024  # bytes
+_READ = 64 * 1024  # bytes: what a pipe holds
 
 
 @dataclass(slots=True)
@@ -33,6 +32,7 @@ class RunningJob:
     waits: set[int] = field(default_factory=set)  # requests that wait for another execution
     ended: Returned | Raised | None = None  # what it has said
     fate: tuple[End, Failure | None] | None = None  # decided here: it is being killed
+    is_long: bool = False  # see `WorkerProcess.leaves_the_cpu`
 
 
 class WorkerProcess:
@@ -68,10 +68,25 @@ class WorkerProcess:
             os.set_blocking(descriptor, False)
             loop.add_reader(descriptor, self._read, descriptor)
 
+    def leaves_the_cpu(self, now: float) -> bool:
+        """Whether its job is one beside which another worker is of use: it waits for another execution,
+        it has been seen asleep after a while, or it has run for so long that others must not wait for it.
+        """
+        job = self.running
+        if job is None:
+            return False
+        if not job.is_long and now - job.begun >= growth.ASLEEP_AFTER:
+            job.is_long = now - job.begun >= growth.LONG or self._is_asleep()
+        return job.is_long or bool(job.waits)
+
+    def _is_asleep(self) -> bool:
+        """One that has said something sleeps because it was not listened to yet."""
+        return self.pid is not None and tree.is_asleep(self.pid) and not self.connection.has_unread()
+
     def drain(self) -> None:
         """Take what is in the pipes now, without waiting for more."""
         for descriptor in tuple(self._pipes):
-            waiting = _readable(descriptor)
+            waiting = readable(descriptor)
             while waiting > 0 and descriptor in self._pipes:
                 waiting -= self._read(descriptor)
 
@@ -98,9 +113,3 @@ class WorkerProcess:
         self._loop.remove_reader(descriptor)
         del self._pipes[descriptor]
         os.close(descriptor)
-
-
-def _readable(descriptor: int) -> int:
-    """How many bytes wait in a pipe."""
-    answer = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
-    return int(struct.unpack("i", answer)[0])

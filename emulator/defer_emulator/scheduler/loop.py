@@ -232,6 +232,7 @@ class Scheduler:
             crons = self._fire_crons(tx)
             self._take_answers((*foreign, *settled, *discarded))
             claim = self._claim(tx)
+            self._take_answers(claim.cancelled, taken=len(claim.started))
             due = (claim.next_due, tx.next_discard(), self._crons.next_due())
             moments = [moment for moment in due if moment is not None]
             quiet_in = self._quiet_in(claim) if self._clock.is_walking else None
@@ -279,12 +280,12 @@ class Scheduler:
         self._load_functions(tx)  # a pause counts at once
         return fire(tx, self._crons)
 
-    def _take_answers(self, changes: Iterable[Change]) -> None:
+    def _take_answers(self, changes: Iterable[Change], *, taken: int = 0) -> None:
         """Find whose waits are over. What is found stays until it could be sent."""
         for change in changes:
             if change.state.is_final:
                 self._answers += self._waits.ended(change.id)
-        self._answers += self._waits.resume(self._free_places())
+        self._answers += self._waits.resume(self._free_places() - taken)
 
     def _free_places(self) -> int:
         return max(0, self._max_concurrency - (len(self._active) - len(self._waits.parked)))

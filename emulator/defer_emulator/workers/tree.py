@@ -147,11 +147,20 @@ def command(pid: int) -> str:
 
 def is_zombie(pid: int) -> bool:
     """Whether the process has ended and only waits to be reaped."""
+    return _state(pid) in (b"Z", b"X")
+
+
+def is_asleep(pid: int) -> bool:
+    """Whether its main thread waits for something now. Where that cannot be seen, it does."""
+    return _state(pid) != b"R"
+
+
+def _state(pid: int) -> bytes:
+    """As `ps` shows it; "" for a process that is gone, or where there is no /proc."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except OSError:
-        return False
-    return stat.rpartition(b")")[2].split()[0] in (b"Z", b"X")
+        return b""
 
 
 def with_environment(entry: str) -> list[int]:

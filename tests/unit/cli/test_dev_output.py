@@ -15,7 +15,7 @@ from defer_cli.output import Output
 from defer_client.models import ErrorCode, Failure, RetryPolicy, State
 from defer_emulator.dev import DevInfo
 from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
-from defer_emulator.notify.events import CronMissed, ExecutionChanged, Reloaded, Trouble
+from defer_emulator.notify.events import ClockMoved, CronMissed, ExecutionChanged, Reloaded, Trouble
 from defer_emulator.notify.events import Output as Printed
 
 AT = 1_769_846_401_123_000  # 2026-01-31 08:00:01.123 UTC
@@ -200,4 +200,33 @@ def test_json_lines_leave_nothing_out() -> None:
         "function": "send_mail",
         "stream": "stderr",
         "message": "x",
+    }
+
+
+def test_a_moved_clock_is_a_line_and_a_new_day_another() -> None:
+    screen = Screen()
+    day = 86_400_000_000
+    screen.view.event(ClockMoved(at=AT, mode="running", offset=0, target=AT + day))
+    for at in (AT, AT + day):
+        screen.view.event(
+            ExecutionChanged(
+                at=at, id=ID, function="send_mail", state=State.STARTED, attempt=1, reason="start"
+            )
+        )
+    screen.view.event(ClockMoved(at=AT + day, mode="running", offset=day - 300_000))
+    lines = screen.stream.getvalue().splitlines()[-5:]
+    assert lines[0] == "clock: advancing to 2026-02-01 08:00:01 UTC"
+    assert lines[2] == "Sun 2026-02-01"
+    assert lines[4] == "clock: 2026-02-01 08:00:01 UTC, running, 1d ahead of real time"
+
+
+def test_a_moved_clock_is_an_event_for_programs() -> None:
+    stream = io.StringIO()
+    JsonDevView(Output(stream, stream, {})).event(ClockMoved(at=AT, mode="frozen", offset=1_500_000))
+    assert json.loads(stream.getvalue()) == {
+        "event": "clock",
+        "at": "2026-01-31T08:00:01.123000Z",
+        "mode": "frozen",
+        "offset": 1.5,
+        "target": None,
     }

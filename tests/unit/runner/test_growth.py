@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from defer_emulator.runner.growth import AT_ONCE, CPUS, workers_to_start
+from defer_emulator.runner.growth import AT_ONCE, BUSY, workers_to_start
 
 
 def started(**given: int) -> int:
@@ -17,12 +17,12 @@ def test_warm_workers_are_kept() -> None:
 
 
 def test_flood_of_short_jobs_is_run_by_few_workers() -> None:
-    assert started(wanted=1_000, total=CPUS + 1) == 0
-    assert started(wanted=1_000, total=CPUS + 2, long=1) == 0
+    assert started(wanted=1_000, total=BUSY) == 0
+    assert started(wanted=1_000, total=BUSY + 1, long=1) == 0
 
 
 def test_flood_of_long_jobs_grows_as_quickly_as_processes_start() -> None:
-    assert started(wanted=1_000, total=CPUS + 1, long=CPUS + 1) == AT_ONCE
+    assert started(wanted=1_000, total=BUSY, long=BUSY) == AT_ONCE
     assert started(wanted=1_000, total=60, long=60) == AT_ONCE
     assert started(wanted=1_000, total=60, long=60, starting=AT_ONCE) == 0
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from sqlite3 import Row
 from typing import Any
 
@@ -21,7 +22,7 @@ from defer_client.models import Arguments, Call, Execution, State
 from defer_client.sync import run
 from defer_emulator.backend import LocalBackend
 from defer_emulator.clock import ManualClock
-from defer_emulator.domain.cron import upcoming
+from defer_emulator.domain.cron import next_after
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec
 from defer_emulator.domain.jobs import Job
 from defer_emulator.domain.states import NEXT
@@ -253,8 +254,8 @@ class History:
             if spec.cron is None or name not in self.looked_at or function.status == "removed":
                 continue
             after = max(self.looked_at[name], now - MINUTE - 1)
-            if not function.paused:
-                self.expected_fires[name] += sum(one <= now for one in upcoming(spec.cron, after, 3))
+            while not function.paused and (after := _next(spec.cron, after)) <= now:
+                self.expected_fires[name] += 1
             self.looked_at[name] = max(self.looked_at[name], now)
 
     def move_clock(self, by: timedelta) -> None:
@@ -496,8 +497,15 @@ class History:
         for name, after in self.looked_at.items():
             spec = ready[name].spec if name in ready else None
             if spec is not None and spec.cron and ready[name].status != "removed":
-                moments += upcoming(spec.cron, after, 1)
+                moments.append(_next(spec.cron, after))
         assert self.scheduler is not None and self.scheduler._timer is not None
         planned = self.scheduler._timer.when() - self.loop.time()
         due = min(((moment - now) / 1_000_000 for moment in moments), default=LONGEST_SLEEP)
         assert planned <= max(due, 0.0) + 0.001, "it sleeps too long"
+
+
+@lru_cache(maxsize=10_000)
+def _next(cron: str, after: int) -> int:
+    minute = next_after(cron, after)
+    assert minute is not None
+    return minute

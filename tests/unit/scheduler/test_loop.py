@@ -214,6 +214,16 @@ def test_a_child_that_is_cancelled_by_somebody_else_ends_the_wait(bench: Bench) 
     assert bench.answer(2)["execution"]["state"] == "cancelled"
 
 
+def test_a_child_that_its_functions_limit_cancels_ends_the_wait(bench: Bench) -> None:
+    bench.function("parent")
+    bench.function("one", concurrency=1, cancel=True)
+    bench.call("one")
+    bench.call("parent")
+    bench.await_child("parent", 1, "one", delay=timedelta(seconds=10))
+    bench.wait(seconds=10)
+    assert bench.answer(2)["execution"]["state"] == "cancelled"
+
+
 def test_waiting_for_what_has_ended_is_answered_at_once(bench: Bench) -> None:
     bench.function("parent")
     bench.function("add")

@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from defer_client.models import RetryPolicy, State
 from defer_client.sync import run
@@ -332,9 +338,11 @@ class Histories(RuleBasedStateMachine):
             if able or history.pool.dying:
                 history.end(able[0] if able else min(history.pool.dying), "returned")
             else:
-                due = history.rows("SELECT min(scheduled_at) FROM executions WHERE state = 'created'")[0][0]
-                assert due > history.store.now(), f"these wait for what cannot happen: {history.describe()}"
-                history.clock.advance(timedelta(microseconds=due - history.store.now()))
+                now = history.store.now()
+                later = "SELECT min(scheduled_at) FROM executions WHERE state = 'created' AND scheduled_at > ?"
+                due = history.rows(later, now)[0][0]
+                assert due is not None, f"these wait for what cannot happen: {history.describe()}"
+                history.clock.advance(timedelta(microseconds=due - now))
                 history.do()
         assert history.rows(unfinished)[0][0] == 0
         history.check()

@@ -95,7 +95,9 @@ def test_cursors_are_stable_while_new_executions_arrive(world: World) -> None:
     assert len(newer.data) == 1
 
 
-@pytest.mark.parametrize("cursor", ["x", "AAAA", "AAAAAAAAAAE=", "🙂", "\udcff", "A" * 16, "A" * 5_000, " "])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "AAAA", "AAAAAAAAAAE=", "🙂", "\udcff", "A" * 16, "A" * 5_000, " "]
+)
 def test_an_unknown_cursor_is_refused(world: World, cursor: str) -> None:
     world.enqueue()
     with pytest.raises(InvalidRequest):

@@ -443,6 +443,8 @@ async def test_started_intervals_leave_out_what_never_started(
         (b'{"page":{"first":0}}', "page.first"),
         (b'{"page":{"last":1001}}', "page.last"),
         (b'{"page":{"after":"nonsense"}}', "cursor"),
+        (b'{"page":{"after":""}}', "cursor"),
+        (b'{"page":{"last":2,"before":""}}', "cursor"),
         (b'{"page":{"after":1}}', "page.after"),
         (b'{"filters":{"states":["lost"]}}', "filters.states"),
         (b'{"filters":{"scheduled_at":{"from":"soon"}}}', "filters.scheduled_at.from"),
@@ -460,7 +462,18 @@ async def test_a_wrong_list_names_the_field(client: httpx.AsyncClient, body: byt
 
 
 @pytest.mark.parametrize(
-    "query", ["first=0", "first=1&last=1", "after=x", "state=lost", "page=1", "metadata=x"]
+    "query",
+    [
+        "first=0",
+        "first=1&last=1",
+        "after=x",
+        "after=",
+        "state=lost",
+        "page=1",
+        "metadata=x",
+        "scheduled_from=",
+        "scheduled_to=x",
+    ],
 )
 async def test_a_wrong_query_is_refused(client: httpx.AsyncClient, query: str) -> None:
     error(await client.get(f"{EXECUTIONS}?{query}"), 400, "bad_request")
