@@ -164,8 +164,14 @@ def _open(choice: Choice) -> Backend:
 
         return InlineBackend()
     if choice.kind == "http":
-        from defer_client.http import HttpBackend
-
+        try:
+            from defer_client.http import HttpBackend
+        except ModuleNotFoundError as error:
+            raise NoBackendError(
+                f"DEFER_ENDPOINT={choice.endpoint} is set, but {error.name}, which calls by HTTP need, "
+                "is not installed",
+                hint="pip install httpx, or set DEFER_BACKEND=local to use the project's file",
+            ) from error
         return HttpBackend(choice.endpoint, choice.token, execution_token=choice.execution_token)
     from pathlib import Path
 

@@ -116,6 +116,7 @@ class Emulator:
                 emulator_id=secrets.token_hex(8),
                 worker_start=self._config.worker_start,
                 memory_limit=self._config.memory_limit,
+                warm=min(2, self._config.max_concurrency),
             ),
             now=self._store.now,
             on_trouble=lambda message: self._bus.publish(Trouble(message=message)),

@@ -24,7 +24,7 @@ def settle(end: JobEnd, policy: RetryPolicy, *, now: int, jitter: float) -> Comp
     if end.end == "returned":
         return Completion(sequence=end.sequence, attempt=end.attempt, state=State.SUCCEED, result=end.result)
     failure = end.failure or INTERRUPTED
-    retries = 0 if end.end == "out_of_memory" else policy.max_attempts
+    retries = 0 if failure.code is ErrorCode.OUT_OF_MEMORY else policy.max_attempts
     return _failed(end.sequence, end.attempt, failure, policy, retries, now=now, jitter=jitter)
 
 

@@ -51,9 +51,9 @@ class Waits:
         return sequence in self._waiters
 
     def awaited_by(self, sequence: int) -> list[str]:
-        """What a parked execution waits for."""
+        """What a parked execution waits for and has not ended."""
         waiter = self._waiters.get(sequence)
-        return [] if waiter is None else list(waiter.pending.values())
+        return [one for one in waiter.pending.values() if one in self._by_execution] if waiter else []
 
     def ended(self, execution_id: str) -> list[Answer]:
         """The answers that need no place: their waiters go on waiting for others."""

@@ -161,3 +161,13 @@ def test_an_endpoint_that_is_no_address_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DEFER_ENDPOINT", "localhost:3337")
     with pytest.raises(NoBackendError, match="localhost:3337"):
         nothing.enqueue()
+
+
+def test_without_httpx_the_error_names_it_and_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEFER_BACKEND", "http")
+    monkeypatch.setenv("DEFER_ENDPOINT", "http://127.0.0.1:3339")
+    monkeypatch.delitem(sys.modules, "defer_client.http", raising=False)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(NoBackendError, match="httpx") as caught:
+        current_backend()
+    assert "DEFER_BACKEND=local" in caught.value.hint

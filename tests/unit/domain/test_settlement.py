@@ -60,8 +60,10 @@ def test_dead_processes_and_timeouts_are_retried(how: End) -> None:
     assert settle(end(how), STEADY, now=NOW, jitter=0.5).state is State.CREATED
 
 
-def test_out_of_memory_is_never_retried() -> None:
-    assert settle(end("out_of_memory"), STEADY, now=NOW, jitter=0.5).state is State.FAILED
+@pytest.mark.parametrize("how", ["out_of_memory", "raised"])  # the pool's limit, and a MemoryError
+def test_out_of_memory_is_never_retried(how: End) -> None:
+    failure = Failure(name="OOMError", message="no", stack="", code=ErrorCode.OUT_OF_MEMORY)
+    assert settle(end(how, failure=failure), STEADY, now=NOW, jitter=0.5).state is State.FAILED
 
 
 def test_an_interrupted_attempt_is_an_internal_failure() -> None:

@@ -48,8 +48,8 @@ END;
 # What may start now, in its order, with what its function's limit leaves.
 _RUNNABLE = """
 SELECT e.sequence, e.function, e.priority, e.scheduled_at, e.started_at, f.concurrency,
-    (SELECT count(*) FROM executions AS r WHERE r.function = e.function AND r.state IN ('started', 'aborting'))
-    AS taken
+    (SELECT count(*) FROM executions AS r
+     WHERE r.function = e.function AND r.state IN ('started', 'aborting')) AS taken
 FROM executions AS e JOIN functions AS f ON f.name = e.function
 WHERE e.state = 'created' AND e.scheduled_at <= ? AND f.status = 'ready' AND NOT f.paused
     AND NOT (SELECT paused FROM project)
@@ -220,7 +220,7 @@ class History:
                 return
             self._expect_crons()
             scheduler.wake()
-            while scheduler._soon is not None or scheduler._requests:
+            while scheduler._soon is not None or scheduler._requests:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             await asyncio.sleep(0)  # whoever waits for the tick
 
@@ -333,6 +333,10 @@ class History:
         with self.store._database.read() as connection:
             return connection.execute(query, values).fetchall()
 
+    def registered(self, name: str) -> FunctionSpec:
+        """With the options that count now."""
+        return next(one.spec for one in self.store.functions() if one.spec.name == name)
+
     def describe(self) -> list[str]:
         rows = self.rows("SELECT * FROM executions WHERE finished_at IS NULL ORDER BY sequence")
         return [
@@ -375,10 +379,10 @@ class History:
         assert (row["state"], row["attempt"]) == ("started", job.attempt)
         assert row["scheduled_at"] <= self.store.now(), "started before it was due"
         running = Counter(one.function for one in self.pool.jobs.values())
-        limit = self.specs[job.function].concurrency
+        limit = self.registered(job.function).concurrency
         assert limit is None or running[job.function] <= limit, "the function's limit"
         assert len(self.pool.jobs) - len(self.pool.parked) <= self.max_concurrency, "max_concurrency"
-        assert not self.resumable(), "a parent that could go on comes before anything new"
+        assert not self._passed_over(), "a parent that could go on comes before anything new"
         mine = (-row["priority"], row["scheduled_at"], row["sequence"])
         for other in self.runnable():
             theirs = (-other["priority"], other["scheduled_at"], other["sequence"])
@@ -392,6 +396,17 @@ class History:
             "SELECT * FROM attempts WHERE sequence = ? ORDER BY attempt DESC LIMIT 1", job.sequence
         )
         assert (attempt["attempt"], attempt["generation"]) == (job.attempt, self.pool.generation)
+
+    def _passed_over(self) -> list[int]:
+        """Who could go on; without those whose child was cancelled by its limit in the very same claim."""
+        now = self.store.now()
+        by_limit = self.rows("SELECT id FROM executions WHERE ended_by = 'limit' AND finished_at = ?", now)
+        just_cancelled = {row["id"] for row in by_limit}
+        return [
+            sequence
+            for sequence in self.resumable()
+            if just_cancelled.isdisjoint(self.pool.pending[sequence].values())
+        ]
 
     # --- the promises -----------------------------------------------------------------------
 

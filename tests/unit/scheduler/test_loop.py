@@ -459,6 +459,25 @@ def test_a_drain_puts_a_parent_back_whose_child_comes_tomorrow(bench: Bench) -> 
     assert (row.state, row.attempt) == (State.CREATED, 0)
 
 
+def test_a_drain_lets_a_parent_go_on_whose_child_has_ended(bench: Bench) -> None:
+    bench.crash()
+    bench.start(max_concurrency=1)
+    for name in ("parent", "other", "child"):
+        bench.function(name)
+    parent = bench.call("parent")
+    child_id = bench.await_child("parent", 1, "child", delay=timedelta(seconds=10))
+    bench.call("other")  # has the only place when the wait is over
+    bench.cancel(bench.store.get(child_id))
+    assert bench.answer(2) is None
+    draining = bench._loop.create_task(bench.scheduler.drain(lambda _left: None))
+    bench.do()
+    bench.succeed("other")
+    assert bench.answer(2)["execution"]["state"] == "cancelled"
+    bench.succeed("parent")
+    assert draining.done()
+    assert bench.states(parent) == ["succeed"]
+
+
 def test_a_stop_at_once_interrupts_what_runs(bench: Bench) -> None:
     bench.function("add")
     execution = bench.call("add")

@@ -123,7 +123,7 @@ class Histories(RuleBasedStateMachine):
     def await_ones_own_place(self, index: int) -> None:
         sequence = self.chosen(index)
         function = self.history.pool.jobs[sequence].function
-        if self.history.specs[function].concurrency == 1 and function in NAMES:
+        if function in NAMES and self.history.registered(function).concurrency == 1:
             refusal = self.history.await_child(sequence, function, None)
             assert refusal is not None and refusal["error"] == "DeadlockError"
 
@@ -149,7 +149,7 @@ class Histories(RuleBasedStateMachine):
     def end(self, index: int, end: str) -> None:
         sequence = self.chosen(index)
         job = self.history.pool.jobs[sequence]
-        retries = 0 if end == "out_of_memory" else self.history.specs[job.function].retry.max_attempts
+        retries = 0 if end == "out_of_memory" else self.history.registered(job.function).retry.max_attempts
         if end == "returned":
             expected = "succeed"
         else:
@@ -202,7 +202,7 @@ class Histories(RuleBasedStateMachine):
     @rule(index=INDEX, when=SECONDS)
     def reschedule(self, index: int, when: timedelta) -> None:
         row = self.execution(index)
-        if row is None or not (row["id"] in self.history.calls):
+        if row is None or row["id"] not in self.history.calls:
             return
         expected = None if self.state(row["id"]) is State.CREATED else "ExecutionNotReschedulable"
         backend = self.history.backend
@@ -339,7 +339,9 @@ class Histories(RuleBasedStateMachine):
                 history.end(able[0] if able else min(history.pool.dying), "returned")
             else:
                 now = history.store.now()
-                later = "SELECT min(scheduled_at) FROM executions WHERE state = 'created' AND scheduled_at > ?"
+                later = (
+                    "SELECT min(scheduled_at) FROM executions WHERE state = 'created' AND scheduled_at > ?"
+                )
                 due = history.rows(later, now)[0][0]
                 assert due is not None, f"these wait for what cannot happen: {history.describe()}"
                 history.clock.advance(timedelta(microseconds=due - now))

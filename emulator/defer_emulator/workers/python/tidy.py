@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import gc
 import os
 import random
+import resource
 import signal
 import sys
 import threading
@@ -32,7 +34,13 @@ _SIGNALS = tuple(
         "SIGPIPE",
     )
 )
-_getsignal = getattr(signal, "_signal", signal).getsignal  # gives no enums: 1 µs for all, not 11
+_raw = getattr(signal, "_signal", signal)  # gives no enums: 1 µs for all, not 11
+_getsignal, _sigmask = _raw.getsignal, _raw.pthread_sigmask
+_LIMITS = tuple(
+    getattr(resource, name)
+    for name in ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CPU", "RLIMIT_FSIZE")
+    if hasattr(resource, name)
+)
 
 
 class CountingExecutor(concurrent.futures.ThreadPoolExecutor):
@@ -66,6 +74,10 @@ class Tidier:
         self._threads = set(threading.enumerate())
         self._mask = os.umask(0)
         os.umask(self._mask)
+        self._blocked = _sigmask(signal.SIG_BLOCK, ())
+        self._limits = _limits()
+        self._recursion = sys.getrecursionlimit()
+        self._collects = gc.isenabled()
 
     def begin(self) -> None:
         """An execution is about to start."""
@@ -93,12 +105,24 @@ class Tidier:
         if sys.path != self._path:
             sys.path[:] = self._path
         os.umask(self._mask)
+        self._restore_interpreter()
         signal.setitimer(signal.ITIMER_REAL, 0)
         handlers = _handlers()
         if handlers != self._handlers:
             for number, now, then in zip(_SIGNALS, handlers, self._handlers, strict=True):
                 if now != then and then is not None:
                     signal.signal(number, then)
+        if _sigmask(signal.SIG_BLOCK, ()) != self._blocked:
+            _sigmask(signal.SIG_SETMASK, self._blocked)
+        return self._return_home() and _limits() == self._limits
+
+    def _restore_interpreter(self) -> None:
+        sys.setrecursionlimit(self._recursion)
+        if gc.isenabled() != self._collects:
+            (gc.enable if self._collects else gc.disable)()
+
+    def _return_home(self) -> bool:
+        """Whether the working directory is what it was."""
         try:
             moved = os.getcwd() != self._directory
         except OSError:  # it was deleted
@@ -144,6 +168,11 @@ class Tidier:
     def _pipes_changed(self) -> bool:
         """Whether output would not arrive any more."""
         sys.stdout, sys.stderr = self._streams
+        try:
+            os.set_blocking(1, True)
+            os.set_blocking(2, True)
+        except OSError:  # closed
+            return True
         return _pipes() != self._pipes or any(stream is None or stream.closed for stream in self._streams)
 
 
@@ -172,6 +201,10 @@ def _pipes() -> tuple[tuple[int, int], ...] | None:
         return tuple((status.st_dev, status.st_ino) for status in (os.fstat(1), os.fstat(2)))
     except OSError:
         return None
+
+
+def _limits() -> tuple[tuple[int, int], ...]:
+    return tuple([resource.getrlimit(limit) for limit in _LIMITS])
 
 
 def _handlers() -> tuple[Any, ...]:
