@@ -124,7 +124,7 @@ class Emulator:
         return self._pool
 
     def _backend_for(self, parent: str) -> LocalBackend:
-        return LocalBackend(self._store, parent=parent, wake=self._scheduler.wake)
+        return LocalBackend(self._store, parent=parent, wake=self._scheduler.poke)
 
     # --- life -----------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class Emulator:
             await self._pool.open()
             self._scheduler.recover()
             server, loaded = await self._start()
-            wake.listen(self._scheduler.wake)
+            wake.listen(self._scheduler.poke)
             write_presence(self._root, self._presence(server, wake))
             self._is_ready = True
             await self._show(server, loaded)
@@ -196,8 +196,8 @@ class Emulator:
             allowed_hosts=config.allowed_hosts,
         )
         app = create_app(
-            LocalBackend(self._store, wake=self._scheduler.wake),
-            LocalOperations(self._store, wake=self._scheduler.wake),
+            LocalBackend(self._store, wake=self._scheduler.poke),
+            LocalOperations(self._store, wake=self._scheduler.poke),
             settings,
             parent_of=self._pool.execution_of,
             backend_for=self._backend_for,
@@ -211,7 +211,7 @@ class Emulator:
     async def _show(self, server: Server, loaded: LoadResult) -> None:
         if loaded.unforkable is not None:
             self._notes.append(f"workers are started afresh, not forked: {loaded.unforkable}")
-        operations = LocalOperations(self._store, wake=self._scheduler.wake)
+        operations = LocalOperations(self._store, wake=self._scheduler.poke)
         self._view.started(
             DevInfo(
                 root=self._root,
@@ -233,9 +233,14 @@ class Emulator:
         from defer_emulator.reload import watch
 
         async def follow() -> None:
+            is_first = True
             try:
                 async for changed in watch(self._root, self._root / self._config.env_file):
-                    await self._generations.reload(changed)
+                    if changed:
+                        await self._generations.reload(changed)
+                    else:
+                        await self._generations.catch_up(at_start=is_first)
+                    is_first = False
             except Exception as error:  # the operating system's limit of watches, for example
                 message = f"saved files are not noticed any more: {type(error).__name__}: {error}"
                 self._bus.publish(Trouble(message=message, hint="restart defer dev to run new code"))

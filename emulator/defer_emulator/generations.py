@@ -22,6 +22,7 @@ from defer_emulator.runner.pool import ProcessPool
 from defer_emulator.scheduler.loop import Scheduler
 
 CONFIG_FILES = ("defer.toml", "pyproject.toml")
+_COARSE = 20_000_000  # ns: how much older than the moment of its save a file may look
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +115,7 @@ class Generations:
         self._checking: asyncio.Task[None] | None = None
         self._project: Project | None = None
         self._watched: frozenset[Path] = frozenset()  # files whose change matters
+        self._read_since = time.time_ns()  # when the latest load began to read files
         self._judgement = Judgement(functions=(), broken={})
 
     async def load_first(self) -> LoadResult:
@@ -122,8 +124,17 @@ class Generations:
 
     async def reload(self, changed: frozenset[Path]) -> None:
         """Take over saved files. What cannot be loaded is told, and the code before stays."""
-        if not self._matters(changed):
-            return
+        if self._matters(changed):
+            await self._reload(changed)
+
+    async def catch_up(self, *, at_start: bool) -> None:
+        """Take over what was saved while nobody could notice: after the load at the start, or in a folder
+        that has appeared, where a file may be that another one could not import."""
+        changed = self._unnoticed()
+        if changed or (self._judgement.broken and not at_start):
+            await self._reload(changed)
+
+    async def _reload(self, changed: frozenset[Path]) -> None:
         begun, before = time.monotonic(), self._judgement
         try:
             if any(path.name in CONFIG_FILES for path in changed):
@@ -151,20 +162,42 @@ class Generations:
         self._on_diagnostics(checked.diagnostics)
 
     async def _load(self) -> LoadResult:
+        self._read_since = time.time_ns()
         self._project = project = find_project(self._root, self._config)
         result = await self._pool.load(load_request(project, self._config))
-        self._watched = frozenset((*result.modules, *(source.path for source in project.files)))
+        problems = (self._root / problem.file for problem in result.problems)
+        self._watched = frozenset((*result.modules, *problems, *(source.path for source in project.files)))
         self._judgement = judge(result)
         self._scheduler.adopt(self._judgement.functions, self._judgement.broken)
         return result
 
     def _matters(self, changed: frozenset[Path]) -> bool:
         """Whether these files are part of what runs: tests and scripts may change as they like."""
-        settings = {self._root / name for name in (*CONFIG_FILES, self._config.env_file)}
-        if self._judgement.broken or changed & (self._watched | settings):
+        if self._judgement.broken or changed & (self._watched | self._settings()):
             return True
         folders = () if self._project is None else self._project.folders
         return any(path.is_relative_to(folder) for path in changed for folder in folders)
+
+    def _settings(self) -> set[Path]:
+        return {self._root / name for name in (*CONFIG_FILES, self._config.env_file)}
+
+    def _unnoticed(self) -> frozenset[Path]:
+        """Files of the project that were saved, made or removed since the latest load began."""
+        since = self._read_since - _COARSE
+        saved = {path for path in (*self._watched, *self._settings()) if _is_younger(path, since)}
+        known = set() if self._project is None else {source.path for source in self._project.files}
+        try:
+            found = {source.path for source in find_project(self._root, self._config).files}
+        except DeferError:
+            found = known
+        return frozenset(saved | (found ^ known))
+
+
+def _is_younger(path: Path, since: int) -> bool:
+    try:
+        return path.stat().st_mtime_ns > since
+    except OSError:
+        return False
 
 
 def _reloaded(

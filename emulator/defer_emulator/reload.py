@@ -17,6 +17,9 @@ SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "venv", "env", "site
 async def watch(root: Path, env_file: Path) -> AsyncIterator[frozenset[Path]]:
     """Yield the sets of changed files of a project, for ever.
 
+    An empty set: files may have changed that nobody could see, because the watch has just begun or a
+    folder has just appeared; whoever knows the files looks at them now.
+
     A folder that appears or goes below the root starts the watch anew. Hidden folders, virtual
     environments and `node_modules` are not watched: they can hold tens of thousands of folders.
     """
@@ -27,12 +30,14 @@ async def watch(root: Path, env_file: Path) -> AsyncIterator[frozenset[Path]]:
             files = frozenset(path for path in changed if path.suffix in WATCHED_SUFFIXES or path == env_file)
             if files:
                 yield files
+            if not changed or any(path.is_dir() for path in changed - files):
+                yield frozenset()
             if _watched_folders(root) != folders:
                 stop.set()
 
 
 async def _changes(root: Path, folders: frozenset[Path], stop: asyncio.Event) -> AsyncIterator[set[Path]]:
-    """The changes of the root itself and of everything below `folders`, until `stop`."""
+    """The changes of the root itself and of everything below `folders`, until `stop`; first an empty set."""
     queue: asyncio.Queue[set[Path] | None] = asyncio.Queue()
 
     async def follow(paths: list[Path], recursive: bool) -> None:
@@ -51,6 +56,8 @@ async def _changes(root: Path, folders: frozenset[Path], stop: asyncio.Event) ->
     if folders:
         tasks.append(asyncio.create_task(follow(sorted(folders), True)))
     try:
+        await asyncio.sleep(0)  # now the tasks have begun to watch
+        yield set()
         while not stop.is_set():
             changed = await queue.get()
             if changed:

@@ -156,9 +156,13 @@ def test_kills_at_random_moments_lose_no_acknowledged_call_and_overlap_no_attemp
 @pytest.mark.parametrize(
     "kills", [pytest.param(3, id="3"), pytest.param(20, id="20", marks=pytest.mark.drill)]
 )
+@pytest.mark.parametrize("worker_start", ["fork", "spawn"])
 @pytest.mark.parametrize("victims", ["emulator", "all but the function's"])
-def test_attempts_of_what_cannot_be_stopped_never_overlap(victims: str, kills: int, tmp_path: Path) -> None:
+def test_attempts_of_what_cannot_be_stopped_never_overlap(
+    victims: str, worker_start: str, kills: int, tmp_path: Path
+) -> None:
     project = TempProject(tmp_path, {"stubborn": STUBBORN})
+    (tmp_path / "defer.toml").write_text(f'worker_start = "{worker_start}"\n')
     if victims == "emulator":  # else nothing is left that knows a process without our mark
         (tmp_path / "hide").touch()
     beats = tmp_path / "beats.txt"

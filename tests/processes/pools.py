@@ -125,8 +125,18 @@ def load_request(root: Path, names: Sequence[str] = (), **options: Any) -> LoadR
     return LoadRequest(modules=modules, import_paths=[str(root)], **options)
 
 
+worker_start = "fork"
+"""How workers are started where a test does not say it."""
+
+
 def pool_options(root: Path, **options: Any) -> PoolOptions:
-    given = {"root": root, "python": sys.executable, "project": str(root), "emulator_id": uuid.uuid4().hex}
+    given: dict[str, Any] = {
+        "root": root,
+        "python": sys.executable,
+        "project": str(root),
+        "emulator_id": uuid.uuid4().hex,
+        "worker_start": worker_start,
+    }
     return PoolOptions(**{**given, **options})
 
 

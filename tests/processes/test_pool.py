@@ -18,7 +18,7 @@ from defer_emulator.domain.jobs import JobEnd
 from defer_emulator.workers import tree
 from tests.processes.pools import PoolUnderTest, running_pool, write_functions
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("both_starts")]
 
 Scenario = Callable[[PoolUnderTest], Coroutine[Any, Any, None]]
 

@@ -16,7 +16,7 @@ from defer_client.errors import ExecutionNotCancellable
 from defer_client.models import Execution, Outcome, State
 from tests.processes.pools import PoolUnderTest, running_pool, write_functions
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("both_starts")]
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 CHILD = "async def child(number): pass"

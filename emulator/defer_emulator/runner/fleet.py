@@ -78,7 +78,8 @@ class Fleet:
     def want(self, jobs: int) -> None:
         """So many jobs wait for a worker."""
         self._wanted = jobs
-        self.grow()
+        if not self._timers.is_waiting(self.grow):  # else it was not useful a moment ago
+            self.grow()
 
     def take(self) -> WorkerProcess:
         """An idle worker, for a job: the one whose memory is warmest."""

@@ -11,7 +11,7 @@ LONG = 0.25  # seconds after which any job does; on a busy machine short ones ta
 AGAIN = 0.005  # seconds until a growth that was not useful is considered again
 CPUS = os.cpu_count() or 1
 AT_ONCE = max(2, CPUS)  # workers that start at the same time: more would only slow each other
-BUSY = 3 * CPUS  # workers for a flood of short jobs: while one tick is written, each CPU has its next jobs
+BUSY = 4 * CPUS  # workers for a flood of short jobs: while one tick is written, each CPU has its next jobs
 
 
 def workers_to_start(

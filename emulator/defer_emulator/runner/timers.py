@@ -18,6 +18,10 @@ class Timers:
         if action not in self._waiting:
             self._waiting[action] = self._loop.call_later(seconds, self._run, action)
 
+    def is_waiting(self, action: Callable[[], None]) -> bool:
+        """Whether it is going to be called."""
+        return action in self._waiting
+
     def close(self) -> None:
         """Nothing is called any more."""
         for handle in self._waiting.values():

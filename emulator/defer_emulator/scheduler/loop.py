@@ -16,7 +16,7 @@ from typing import Any
 
 from defer_client import wire
 from defer_client.backend import Backend
-from defer_client.errors import DeferError, StateFileError
+from defer_client.errors import BackendError, DeferError, StateFileError
 from defer_client.models import NO_RETRY, RetryPolicy, State
 from defer_emulator.domain import settlement
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
@@ -43,6 +43,8 @@ from defer_emulator.scheduler.waits import Answer, Waits
 
 POLL_INTERVAL = 0.05  # seconds: how late a lost wake-up may be noticed
 RETRY_INTERVAL = 1.0  # seconds between tries to write a file that cannot be written
+POKE_INTERVAL = 0.003  # seconds: how long a call may wait to be seen while every worker is busy
+BATCH_INTERVAL = 0.001  # seconds: how long an end may wait for others, while others run
 LOG_INTERVAL = 0.05  # seconds: how late a line that was printed can be read
 PARKED_FOR = 0.05  # seconds without a request, after which who waits does nothing else, as far as can be told
 LONGEST_SLEEP = 60.0  # seconds: a machine clock that jumps is noticed at the latest then
@@ -98,6 +100,8 @@ class Scheduler:
         self._claiming = False
         self._troubled = False
         self._soon: asyncio.Handle | None = None
+        self._later: asyncio.TimerHandle | None = None
+        self._has_backlog = False  # something could have started, had there been a worker or a place
         self._timer: asyncio.TimerHandle | None = None
         self._poller: asyncio.Task[None] | None = None
         self._log_timer: asyncio.TimerHandle | None = None
@@ -159,7 +163,7 @@ class Scheduler:
     def close(self) -> None:
         """Stop at once. What still runs must have been killed; it is settled as interrupted."""
         self._claiming = False
-        for handle in (self._soon, self._timer, self._log_timer, self._poller, *self._requests):
+        for handle in (self._soon, self._later, self._timer, self._log_timer, self._poller, *self._requests):
             if handle is not None:
                 handle.cancel()
         with self._store.write() as tx:
@@ -189,6 +193,17 @@ class Scheduler:
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._tick_now)
 
+    def poke(self) -> None:
+        """Another process has written. While nothing more could start, many such calls share one tick."""
+        if self._pool.idle and self._free_places():
+            self.wake()
+        else:
+            self._wake_within(POKE_INTERVAL)
+
+    def _wake_within(self, seconds: float) -> None:
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(seconds, self.wake)
+
     async def _poll(self) -> None:
         """The slow fallback: a wake-up that was lost costs 50 ms, not the execution."""
         while True:
@@ -198,6 +213,9 @@ class Scheduler:
 
     def _tick_now(self) -> None:
         self._soon = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         try:
             self._tick()
         except StateFileError as error:
@@ -335,10 +353,13 @@ class Scheduler:
             return
         outcomes = self._store.outcomes({ready.execution_id for ready in answers})
         for ready in answers:
-            if attempt := self._active.get(ready.sequence):
+            attempt, outcome = self._active.get(ready.sequence), outcomes.get(ready.execution_id)
+            if attempt and outcome:
                 attempt.active = time.monotonic()
-                result = wire.outcome_to_json(outcomes[ready.execution_id])
-                self._pool.answer(ready.sequence, ready.request, result=result)
+                self._pool.answer(ready.sequence, ready.request, result=wire.outcome_to_json(outcome))
+            elif attempt:  # a tick that could not be written had ended it; then it came otherwise
+                self._waits.add(ready.sequence, ready.request, ready.execution_id)
+                self.wake()
 
     def _dispatch(self, now: int, claim: Claim) -> None:
         for running in claim.started:
@@ -371,6 +392,7 @@ class Scheduler:
                 self._pool.kill(sequence)
 
     def _plan(self, claim: Claim, moments: Sequence[int], again_in: float | None) -> None:
+        self._has_backlog = claim.backlog > 0
         waiting = min(claim.backlog, self._free_places())
         if waiting:
             self._pool.want(waiting)
@@ -381,12 +403,16 @@ class Scheduler:
     # --- what the pool tells --------------------------------------------------------------
 
     def on_capacity(self) -> None:
-        self.wake()
+        """While more waits than can run, the ends of a millisecond share one tick."""
+        if self._has_backlog and len(self._ended) < len(self._active):
+            self._wake_within(BATCH_INTERVAL)
+        else:
+            self.wake()
 
     def on_end(self, end: JobEnd) -> None:
         self._ended.append((self._active.pop(end.sequence), end))
         self._waits.drop(end.sequence)
-        self.wake()
+        self.on_capacity()
 
     def on_output(self, chunks: Sequence[LogChunk]) -> None:
         self._logs += chunks
@@ -418,8 +444,9 @@ class Scheduler:
                 await self._wait(backend, running.sequence, request, params["execution_id"])
                 return
             result, problem = await answer(backend, method, params), None
-        except DeferError as error:
-            result, problem = None, wire.error_to_json(error)
+        except Exception as error:  # whatever it is, nobody may wait for an answer that does not come
+            known = error if isinstance(error, DeferError) else BackendError(f"{method}: {error!r}")
+            result, problem = None, wire.error_to_json(known)
         if running.sequence in self._active:
             self._pool.answer(running.sequence, request, result=result, error=problem)
 

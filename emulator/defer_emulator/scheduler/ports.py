@@ -31,7 +31,7 @@ class Transaction(Protocol):
         """The number that this transaction stamps on what it writes."""
 
     def changes_since(self, revision: int) -> list[Change]:
-        """Rows written by others after `revision`, oldest first."""
+        """Rows written by others after `revision`, oldest first; without those that are due and wait."""
 
     def settle(self, completions: Sequence[Completion]) -> list[Change]:
         """Write the ends of attempts, in order; the rows as they are now."""

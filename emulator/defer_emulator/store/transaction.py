@@ -229,8 +229,9 @@ class Transaction:
     # --- what the scheduler does ------------------------------------------------------------
 
     def changes_since(self, revision: int) -> list[Change]:
-        """Rows written by other transactions after `revision`, oldest first."""
-        return changes_of(self._connection.execute(SQL["changes_since"], (revision, self.revision)))
+        """Rows written by other transactions after `revision`, oldest first; without those that only
+        wait for a place."""
+        return changes_of(self._connection.execute(SQL["changes_since"], self._stamp(after=revision)))
 
     def settle(self, completions: Sequence[Completion]) -> list[Change]:
         """Write the ends of attempts, in order; the rows as they are now."""

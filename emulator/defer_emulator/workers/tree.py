@@ -158,7 +158,8 @@ def is_asleep(pid: int) -> bool:
 def _state(pid: int) -> bytes:
     """As `ps` shows it; "" for a process that is gone, or where there is no /proc."""
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            return file.read(512).rpartition(b")")[2].split()[0]
     except OSError:
         return b""
 

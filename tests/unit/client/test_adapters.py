@@ -23,9 +23,9 @@ def anyio_backend() -> str:
 
 
 @defer
-async def convert(document: str, copies: int = 1) -> list[str]:
+async def transcribe(document: str, copies: int = 1) -> list[str]:
     if not document:
-        raise ValueError("nothing to convert")
+        raise ValueError("nothing to transcribe")
     return [document] * copies
 
 
@@ -41,7 +41,7 @@ async def nightly() -> None:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(routes=[Route("/convert", AsgiRoute(convert)), Route("/another", AsgiRoute(another))])
+    app = Starlette(routes=[Route("/convert", AsgiRoute(transcribe)), Route("/another", AsgiRoute(another))])
     transport = httpx.ASGITransport(app)
     with use_backend(InlineBackend()):
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
@@ -62,7 +62,7 @@ async def test_posted_arguments_start_the_function_and_its_id_shows_the_result(
 async def test_a_failed_one_shows_its_error(client: httpx.AsyncClient) -> None:
     started = await client.post("/convert", json=[""])
     shown = (await client.get("/convert", params={"id": started.json()["id"]})).json()
-    assert (shown["state"], shown["result"]["message"]) == ("failed", "nothing to convert")
+    assert (shown["state"], shown["result"]["message"]) == ("failed", "nothing to transcribe")
 
 
 @pytest.mark.parametrize(

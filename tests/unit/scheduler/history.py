@@ -1,4 +1,4 @@
-"""A scheduler that can be driven through any history, and the promises that must hold at every moment of it.
+"""A scheduler that can be driven through any history.
 
 The store, the scheduler and the backends are the real ones; only the clock and the worker processes are not.
 A trigger in the database writes down each change of a state, so that none can hide inside a transaction.
@@ -7,7 +7,6 @@ A trigger in the database writes down each change of a state, so that none can h
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,23 +17,21 @@ from typing import Any
 
 from defer_client import wire
 from defer_client.errors import DeferError, StateFileError
-from defer_client.models import Arguments, Call, Execution, State
+from defer_client.models import Arguments, Call, Execution
 from defer_client.sync import run
 from defer_emulator.backend import LocalBackend
 from defer_emulator.clock import ManualClock
 from defer_emulator.domain.cron import next_after
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec
 from defer_emulator.domain.jobs import Job
-from defer_emulator.domain.states import NEXT
 from defer_emulator.operations import LocalOperations
-from defer_emulator.scheduler.loop import LONGEST_SLEEP, Scheduler
+from defer_emulator.scheduler.loop import Scheduler
 from defer_emulator.store.store import Store
 from defer_emulator.store.transaction import Transaction
 from tests.fakes import FakeBus, FakePool
 from tests.unit.scheduler.conftest import START
 
 MINUTE = 60_000_000  # µs
-ALLOWED = {(old.value, new.value) for (old, _), new in NEXT.items()}
 
 _WATCH = """
 CREATE TABLE seen_states (sequence INTEGER NOT NULL, old TEXT, new TEXT NOT NULL);
@@ -45,26 +42,17 @@ CREATE TRIGGER seen_change AFTER UPDATE OF state ON executions WHEN new.state <>
     INSERT INTO seen_states VALUES (new.sequence, old.state, new.state);
 END;
 """
-# What may start now, in its order, with what its function's limit leaves.
-_RUNNABLE = """
-SELECT e.sequence, e.function, e.priority, e.scheduled_at, e.started_at, f.concurrency,
-    (SELECT count(*) FROM executions AS r
-     WHERE r.function = e.function AND r.state IN ('started', 'aborting')) AS taken
-FROM executions AS e JOIN functions AS f ON f.name = e.function
-WHERE e.state = 'created' AND e.scheduled_at <= ? AND f.status = 'ready' AND NOT f.paused
-    AND NOT (SELECT paused FROM project)
-ORDER BY e.priority DESC, e.scheduled_at, e.sequence
-"""
 
 
 class SlowPool(FakePool):
-    """A pool whose processes take their time to die, and that asks `on_start` before it starts anything."""
+    """A pool whose processes take their time to die, and that says when one starts or goes on."""
 
-    def __init__(self, workers: int, on_start: Callable[[Job], None]) -> None:
+    def __init__(self, workers: int, on_start: Callable[[Job], None], on_resume: Callable[[], None]) -> None:
         super().__init__(workers)
         self.dying: set[int] = set()
         self.pending: dict[int, dict[int, str]] = {}  # by sequence: the waits that are not answered
         self._on_start = on_start
+        self._on_resume = on_resume
 
     def start(self, job: Job) -> None:
         assert self.idle > 0, "started without an idle worker"
@@ -77,7 +65,10 @@ class SlowPool(FakePool):
 
     def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
         super().answer(sequence, request, result, error)
+        was_parked = sequence in self.pending
         self.forget(sequence, request)
+        if was_parked and sequence not in self.pending:
+            self._on_resume()
 
     def forget(self, sequence: int, request: int) -> None:
         waits = self.pending.get(sequence, {})
@@ -121,7 +112,7 @@ class FullDisk:
 
 
 class History:
-    """One project's life: what a test does, and `check`, which holds what happened against the promises."""
+    """One project's life, as a test plays it."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -140,7 +131,7 @@ class History:
         self.workers = 100
         self.generation = 0
         self.scheduler: Scheduler | None = None
-        self.pool = SlowPool(0, self._on_start)
+        self.pool = SlowPool(0, self._on_start, self._on_resume)
         self.calls: dict[str, tuple[str, str]] = {}  # acknowledged: id → function and argument
         self.looked_at: dict[str, int] = {}  # cron → until when its minutes are dealt with, µs
         self.expected_fires: Counter[str] = Counter()
@@ -159,7 +150,7 @@ class History:
     def start(self) -> None:
         """A new emulator on the same file."""
         assert self.scheduler is None
-        self.pool = SlowPool(self.workers, self._on_start)
+        self.pool = SlowPool(self.workers, self._on_start, self._on_resume)
         self.pool.generation = self.generation = self.generation + 1
         self.scheduler = Scheduler(
             store=self.disk,  # type: ignore[arg-type]
@@ -200,6 +191,7 @@ class History:
         scheduler = self.scheduler
         assert scheduler is not None
         begun = len(self.rows("SELECT 1 FROM seen_states WHERE new = 'started'"))
+        ran = {sequence: job.attempt for sequence, job in self.pool.jobs.items()}
         draining = self.loop.create_task(scheduler.drain(lambda _left: None))
         self.do()
         while not draining.done():
@@ -207,6 +199,9 @@ class History:
             assert able or self.pool.dying, "the drain hangs on what only waits"
             self.end(able[0] if able else min(self.pool.dying), "returned")
         assert not self.pool.jobs
+        for row in self.rows("SELECT sequence, attempt FROM executions WHERE state = 'created'"):
+            if row["sequence"] in ran:
+                assert row["attempt"] == ran[row["sequence"]] - 1, "put back, and no attempt consumed"
         assert len(self.rows("SELECT 1 FROM seen_states WHERE new = 'started'")) == begun, "a start"
         self.stop_at_once()
 
@@ -254,7 +249,7 @@ class History:
             if spec.cron is None or name not in self.looked_at or function.status == "removed":
                 continue
             after = max(self.looked_at[name], now - MINUTE - 1)
-            while not function.paused and (after := _next(spec.cron, after)) <= now:
+            while not function.paused and (after := next_minute(spec.cron, after)) <= now:
                 self.expected_fires[name] += 1
             self.looked_at[name] = max(self.looked_at[name], now)
 
@@ -286,7 +281,7 @@ class History:
         assert scheduler is not None
         self.requests += 1
         number = self.requests
-        if method == "wait":
+        if method == "wait" and not self.store.get(params["execution_id"]).state.is_final:
             self.pool.pending.setdefault(sequence, {})[number] = params["execution_id"]
         self.do(lambda: scheduler.on_request(sequence, number, method, params))
         found = [answer for answer in self.pool.answers if answer[1] == number]
@@ -345,182 +340,18 @@ class History:
             for row in rows
         ]
 
-    def runnable(self) -> list[Row]:
-        """Due, ready, not paused, and with a place in its function's limit; in the order of the spec."""
-        found = [
-            row
-            for row in self.rows(_RUNNABLE, self.store.now())
-            if row["concurrency"] is None or row["taken"] < row["concurrency"]
-        ]
-        ages = {(row["function"], row["scheduled_at"], row["sequence"]) for row in found}
-        return [  # of a function with one place, only the first
-            row
-            for row in found
-            if row["concurrency"] != 1
-            or (row["function"], row["scheduled_at"], row["sequence"])
-            == min(age for age in ages if age[0] == row["function"])
-        ]
-
     def free_places(self) -> int:
         return self.max_concurrency - (len(self.pool.jobs) - len(self.pool.parked))
 
-    def resumable(self) -> list[int]:
-        """Who waits for nothing but a place."""
-        return [
-            sequence
-            for sequence, waits in self.pool.pending.items()
-            if sequence not in self.pool.dying
-            and len(self.store.outcomes(set(waits.values()))) == len(set(waits.values()))
-        ]
-
     def _on_start(self, job: Job) -> None:
-        """The promises about each single start. All starts of a tick are committed by now."""
-        (row,) = self.rows("SELECT * FROM executions WHERE sequence = ?", job.sequence)
-        assert (row["state"], row["attempt"]) == ("started", job.attempt)
-        assert row["scheduled_at"] <= self.store.now(), "started before it was due"
-        running = Counter(one.function for one in self.pool.jobs.values())
-        limit = self.registered(job.function).concurrency
-        assert limit is None or running[job.function] <= limit, "the function's limit"
-        assert len(self.pool.jobs) - len(self.pool.parked) <= self.max_concurrency, "max_concurrency"
-        assert not self._passed_over(), "a parent that could go on comes before anything new"
-        mine = (-row["priority"], row["scheduled_at"], row["sequence"])
-        for other in self.runnable():
-            theirs = (-other["priority"], other["scheduled_at"], other["sequence"])
-            assert mine < theirs, f"{other['sequence']} should have started before {job.sequence}"
-        if limit == 1:
-            older = """SELECT sequence FROM executions WHERE function = ? AND state = 'created'
-                AND (scheduled_at, sequence) < (?, ?)"""
-            found = self.rows(older, job.function, row["scheduled_at"], job.sequence)
-            assert not found, "concurrency=1 is strictly first in, first out"
-        (attempt,) = self.rows(
-            "SELECT * FROM attempts WHERE sequence = ? ORDER BY attempt DESC LIMIT 1", job.sequence
-        )
-        assert (attempt["attempt"], attempt["generation"]) == (job.attempt, self.pool.generation)
+        """A job was handed to the pool. All starts of its tick are committed."""
 
-    def _passed_over(self) -> list[int]:
-        """Who could go on; without those whose child was cancelled by its limit in the very same claim."""
-        now = self.store.now()
-        by_limit = self.rows("SELECT id FROM executions WHERE ended_by = 'limit' AND finished_at = ?", now)
-        just_cancelled = {row["id"] for row in by_limit}
-        return [
-            sequence
-            for sequence in self.resumable()
-            if just_cancelled.isdisjoint(self.pool.pending[sequence].values())
-        ]
-
-    # --- the promises -----------------------------------------------------------------------
-
-    def check(self) -> None:
-        """What must hold whenever the scheduler has nothing to do."""
-        executions = self.rows("SELECT * FROM executions ORDER BY sequence")
-        self._check_nothing_is_lost(executions)
-        self._check_states(executions)
-        self._check_attempts(executions)
-        self._check_crons(executions)
-        if self.scheduler is not None:
-            self._check_alive(executions)
-
-    def _check_nothing_is_lost(self, executions: list[Row]) -> None:
-        kept = {
-            row["id"]: (row["function"], json.loads(row["arguments"])["positional"][0])
-            for row in executions
-            if row["id"] in self.calls
-        }
-        assert kept == self.calls
-
-    def _check_states(self, executions: list[Row]) -> None:
-        births, last = Counter[int](), {}
-        for row in self.rows("SELECT * FROM seen_states ORDER BY rowid"):
-            last[row["sequence"]] = row["new"]
-            if row["old"] is None:
-                births[row["sequence"]] += 1
-                assert row["new"] == "created"
-            else:
-                assert (row["old"], row["new"]) in ALLOWED
-        assert births == {row["sequence"]: 1 for row in executions}
-        assert last == {row["sequence"]: row["state"] for row in executions}
-        for row in executions:
-            ended = State(row["state"]).is_final
-            assert (row["finished_at"] is not None) == ended
-            assert (row["result"] is not None) == (row["state"] == "succeed")
-            assert (row["failure"] is not None) == (row["state"] == "failed")
-
-    def _check_attempts(self, executions: list[Row]) -> None:
-        attempts: dict[int, list[Row]] = {row["sequence"]: [] for row in executions}
-        for row in self.rows("SELECT * FROM attempts ORDER BY sequence, attempt"):
-            attempts[row["sequence"]].append(row)
-        for row in executions:
-            mine = attempts[row["sequence"]]
-            assert [one["attempt"] for one in mine] == list(range(1, row["attempt"] + 1))
-            assert all(State(one["state"]).is_final for one in mine[:-1])
-            runs = row["state"] in ("started", "aborting")
-            if mine:
-                assert (mine[-1]["finished_at"] is None) == runs
-                assert not runs or mine[-1]["state"] == row["state"]
-            assert not runs or row["started_at"] == mine[-1]["started_at"]
-
-    def _check_crons(self, executions: list[Row]) -> None:
-        fired = Counter(row["function"] for row in self.rows("SELECT function FROM cron_fires"))
-        assert fired == +self.expected_fires, "each due minute exactly once"
-        made = Counter(
-            row["function"]
-            for row in executions
-            if row["id"] not in self.calls and not row["rerun_of"] and row["function"] in fired
-        )
-        assert made == fired
-
-    def _check_alive(self, executions: list[Row]) -> None:
-        now, pool = self.store.now(), self.pool
-        assert {row["sequence"] for row in executions if row["state"] in ("started", "aborting")} == set(
-            pool.jobs
-        ), "what is said to run does, and nothing else"
-        aborting = {row["sequence"] for row in executions if row["state"] == "aborting"}
-        assert aborting <= pool.dying, "an abort kills"
-        free = self.free_places()
-        assert free <= 0 or not self.resumable(), "a parent that could go on has a place"
-        waiting = self.runnable()
-        if waiting and free > 0:
-            assert pool.idle <= 0, f"{waiting[0]['sequence']} could run"
-            assert pool.wanted, "the pool is asked for workers"
-        for row in executions:
-            if row["state"] == "created" and row["started_at"] is None:
-                assert row["discard_at"] is None or row["discard_at"] > now, "discarded in time"
-        self._check_limit_action(now)
-        self._check_alarm(executions, now)
-
-    def _check_limit_action(self, now: int) -> None:
-        cancelling = {name for name, spec in self.specs.items() if spec.max_concurrency_action == "cancel"}
-        for row in self.rows(_RUNNABLE, now):
-            limit = row["concurrency"]
-            if row["function"] in cancelling and limit is not None and row["taken"] >= limit:
-                assert row["started_at"] is not None, "beyond the limit it is cancelled"
-
-    def _check_alarm(self, executions: list[Row], now: int) -> None:
-        """The scheduler wakes up by itself when the next thing is due."""
-        ready = {one.spec.name: one for one in self.store.functions()}
-        runs = {name for name, one in ready.items() if one.status == "ready" and not one.paused}
-        moments = [
-            row["scheduled_at"]
-            for row in executions
-            if row["state"] == "created" and row["function"] in runs and row["scheduled_at"] > now
-        ]
-        moments += [
-            row["discard_at"]
-            for row in executions
-            if row["state"] == "created" and row["started_at"] is None and row["discard_at"]
-        ]
-        for name, after in self.looked_at.items():
-            spec = ready[name].spec if name in ready else None
-            if spec is not None and spec.cron and ready[name].status != "removed":
-                moments.append(_next(spec.cron, after))
-        assert self.scheduler is not None and self.scheduler._timer is not None
-        planned = self.scheduler._timer.when() - self.loop.time()
-        due = min(((moment - now) / 1_000_000 for moment in moments), default=LONGEST_SLEEP)
-        assert planned <= max(due, 0.0) + 0.001, "it sleeps too long"
+    def _on_resume(self) -> None:
+        """The last wait of a running function was answered."""
 
 
 @lru_cache(maxsize=10_000)
-def _next(cron: str, after: int) -> int:
+def next_minute(cron: str, after: int) -> int:
     minute = next_after(cron, after)
     assert minute is not None
     return minute

@@ -248,6 +248,13 @@ def test_an_error_of_a_request_travels_back(bench: Bench) -> None:
     assert bench.answer(1)["error"] == "InvalidRequest"
 
 
+def test_a_request_that_makes_no_sense_is_answered_too(bench: Bench) -> None:
+    bench.function("parent")
+    bench.call("parent")
+    bench.request("parent", 1, "enqueue")
+    assert bench.answer(1)["error"] == "BackendError"
+
+
 def test_a_wait_for_ones_own_only_place_is_a_deadlock(bench: Bench) -> None:
     bench.function("one", concurrency=1)
     bench.call("one")

@@ -1,6 +1,6 @@
 """Random histories of calls, failures, limits, reloads, crashes and clocks that jump.
 
-After each step every promise of the scheduler is checked (`history.py`); at the end of each history
+After each step every promise of the scheduler is checked (`promises.py`); at the end of each history
 everything is let go, and must come to its end.
 """
 
@@ -24,7 +24,8 @@ from hypothesis.stateful import (
 from defer_client.models import RetryPolicy, State
 from defer_client.sync import run
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec
-from tests.unit.scheduler.history import History
+from defer_emulator.domain.retry import backoff
+from tests.unit.scheduler.promises import CheckedHistory
 
 SECONDS = st.sampled_from([0, 5, 10, 60, 90, 86_400]).map(lambda seconds: timedelta(seconds=seconds))
 ENDS = st.sampled_from(["returned", "raised", "died", "timed_out", "out_of_memory"])
@@ -65,7 +66,7 @@ INDEX = st.integers(0, 1_000)  # chooses among what there is
 class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.history = History()
+        self.history = CheckedHistory()
         self.history.specs = {**BACKGROUND, **CRONS}
         self.history.start()
 
@@ -107,12 +108,25 @@ class Histories(RuleBasedStateMachine):
         parent = self.history.pool.jobs[self.chosen(index)].execution_id
         self.history.call(name, parent=parent)
 
-    @precondition(able)
-    @rule(index=INDEX, choice=INDEX, delay=SECONDS, count=st.integers(1, 3))
-    def await_children(self, index: int, choice: int, delay: timedelta, count: int) -> None:
+    @precondition(alive)
+    @rule(
+        index=INDEX,
+        choice=INDEX,
+        delay=st.sampled_from([0, 0, 5]).map(lambda seconds: timedelta(seconds=seconds)),
+        count=st.integers(1, 3),
+        rival=st.booleans(),
+    )
+    def await_children(self, index: int, choice: int, delay: timedelta, count: int, rival: bool) -> None:
+        """A parent, if none can, is made; with a rival, somebody else calls the same function before."""
+        if not self.able():
+            self.history.call("top")
+        if not self.able():
+            return
         sequence = self.chosen(index)
         caller = self.history.pool.jobs[sequence].function
         after = NAMES[NAMES.index(caller) + 1 :] if caller in NAMES else NAMES
+        if rival and after:
+            self.history.call(after[choice % len(after)])
         for _ in range(count if after else 0):
             if sequence in self.history.pool.jobs:
                 refusal = self.history.await_child(sequence, after[choice % len(after)], delay)
@@ -149,7 +163,8 @@ class Histories(RuleBasedStateMachine):
     def end(self, index: int, end: str) -> None:
         sequence = self.chosen(index)
         job = self.history.pool.jobs[sequence]
-        retries = 0 if end == "out_of_memory" else self.history.registered(job.function).retry.max_attempts
+        policy = self.history.registered(job.function).retry
+        retries = 0 if end == "out_of_memory" else policy.max_attempts
         if end == "returned":
             expected = "succeed"
         else:
@@ -158,6 +173,10 @@ class Histories(RuleBasedStateMachine):
         self.history.end(sequence, end)
         changes = self.history.rows("SELECT * FROM seen_states LIMIT -1 OFFSET ?", seen)
         assert next(one["new"] for one in changes if one["sequence"] == sequence) == expected
+        (row,) = self.history.rows("SELECT * FROM executions WHERE sequence = ?", sequence)
+        if expected == "created":  # and perhaps started again
+            wait = round(backoff(policy, job.attempt, 0.5) * 1_000_000)
+            assert row["scheduled_at"] == self.history.store.now() + wait
 
     @precondition(lambda self: self.alive() and self.history.pool.dying)
     @rule()
@@ -171,8 +190,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(index=INDEX, force=st.booleans(), during_end=st.booleans())
     def cancel(self, index: int, force: bool, during_end: bool) -> None:
-        row = self.execution(index)
-        if row is None:
+        if (row := self.execution(index)) is None:
             return
         before = self.state(row["id"])
         refusals = {
@@ -192,32 +210,22 @@ class Histories(RuleBasedStateMachine):
             ended = {State.ABORTING, State.ABORTED} if before is State.STARTED else {State.CANCELLED}
             assert self.state(row["id"]) in ended
 
-    @rule(index=INDEX)
-    def cancel_tree(self, index: int) -> None:
-        if (row := self.execution(index)) is not None:
+    @rule(index=INDEX, deed=st.sampled_from(["tree", "reschedule", "rerun"]), when=SECONDS)
+    def act(self, index: int, deed: str, when: timedelta) -> None:
+        if (row := self.execution(index)) is None:
+            return
+        if deed == "tree":
             operations = self.history.operations
             self.history.attempt(lambda: run(operations.cancel_tree(row["id"], force=True), immediate=True))
             assert self.state(row["id"]).is_final or self.state(row["id"]) is State.ABORTING
-
-    @rule(index=INDEX, when=SECONDS)
-    def reschedule(self, index: int, when: timedelta) -> None:
-        row = self.execution(index)
-        if row is None or row["id"] not in self.history.calls:
-            return
-        expected = None if self.state(row["id"]) is State.CREATED else "ExecutionNotReschedulable"
-        backend = self.history.backend
-        refusal = self.history.attempt(
-            lambda: run(backend.reschedule_execution(row["id"], when), immediate=True)
-        )
-        assert refusal == expected
-
-    @rule(index=INDEX)
-    def rerun(self, index: int) -> None:
-        if (row := self.execution(index)) is not None:
+        elif deed == "rerun":
             new = run(self.history.backend.rerun_execution(row["id"]), immediate=True)
             self.history.do()
-            assert new.rerun_of == row["id"] and new.executed_by == row["executed_by"]
-            assert new.function_name == row["function"]
+            assert (new.rerun_of, new.executed_by) == (row["id"], row["executed_by"])
+        else:
+            expected = None if self.state(row["id"]) is State.CREATED else "ExecutionNotReschedulable"
+            moving = self.history.backend.reschedule_execution(row["id"], when)
+            assert self.history.attempt(lambda: run(moving, immediate=True)) == expected
 
     @rule(name=st.none() | st.sampled_from(ALL), paused=st.booleans())
     def pause(self, name: str | None, paused: bool) -> None:
@@ -227,36 +235,27 @@ class Histories(RuleBasedStateMachine):
 
     # --- code -------------------------------------------------------------------------------
 
-    @rule(name=st.sampled_from(ALL), deed=st.sampled_from(["break", "mend", "remove", "restore"]))
-    def save(self, name: str, deed: str) -> None:
-        history = self.history
-        if deed == "break" and name in history.specs:
-            history.broken[name] = BrokenFunction(reason="defer/x.py:1: no")
-        elif deed == "mend":
-            history.broken.pop(name, None)
-        elif deed == "remove":
-            history.specs.pop(name, None)
-            history.broken.pop(name, None)
-        elif deed == "restore":
-            history.specs.setdefault(name, {**BACKGROUND, **CRONS}[name])
-        history.adopt()
-
     @rule(
         name=st.sampled_from(ALL),
+        deed=st.sampled_from(["break", "mend", "remove", "restore", "change", "change", "change"]),
         concurrency=st.sampled_from([None, 1, 2]),
         retry=st.sampled_from([STEADY, AT_ONCE, RetryPolicy(max_attempts=0)]),
+        cron=st.sampled_from(["* * * * *", "*/2 * * * *", "@daily"]),
     )
-    def change_options(self, name: str, concurrency: int | None, retry: RetryPolicy) -> None:
-        old = self.history.specs.get(name)
-        if old is not None and name not in self.history.broken:
-            self.history.specs[name] = replace(old, concurrency=concurrency, retry=retry)
-            self.history.adopt()
-
-    @rule(name=st.sampled_from(list(CRONS)), cron=st.sampled_from(["* * * * *", "*/2 * * * *", "@daily"]))
-    def change_cron(self, name: str, cron: str) -> None:
-        if name in self.history.specs:
-            self.history.specs[name] = replace(self.history.specs[name], cron=cron)
-            self.history.adopt()
+    def save(self, name: str, deed: str, concurrency: int | None, retry: RetryPolicy, cron: str) -> None:
+        specs, broken = self.history.specs, self.history.broken
+        if deed == "break" and name in specs:
+            broken[name] = BrokenFunction(reason="defer/x.py:1: no")
+        elif deed == "remove":
+            specs.pop(name, None)
+        elif deed == "restore":
+            specs.setdefault(name, {**BACKGROUND, **CRONS}[name])
+        elif deed == "change" and name in specs and name not in broken:
+            changed = replace(specs[name], concurrency=concurrency, retry=retry)
+            specs[name] = replace(changed, cron=cron) if name in CRONS else changed
+        if deed != "break":
+            broken.pop(name, None)
+        self.history.adopt()
 
     # --- time -------------------------------------------------------------------------------
 
@@ -266,14 +265,14 @@ class Histories(RuleBasedStateMachine):
             self.history.clock.advance(timedelta(seconds=min(seconds, 5) if seconds > 10 else seconds))
             self.history.do()
 
-    @rule(minutes=st.sampled_from([-61, -1, 1, 2, 90, 1_500]))
-    def machine_clock_jumps(self, minutes: int) -> None:
-        self.history.clock.advance(timedelta(minutes=minutes))
-        self.history.do()
-
-    @rule(minutes=st.sampled_from([-90, -1, 1, 3, 1_440]))
-    def clock_is_moved(self, minutes: int) -> None:
-        self.history.move_clock(timedelta(minutes=minutes))
+    @rule(minutes=st.sampled_from([-90, -1, 1, 2, 90, 1_440]), by_machine=st.booleans())
+    def clock_jumps(self, minutes: int, by_machine: bool) -> None:
+        """That of the machine, or the emulated one by `defer clock`."""
+        if by_machine:
+            self.history.clock.advance(timedelta(minutes=minutes))
+            self.history.do()
+        else:
+            self.history.move_clock(timedelta(minutes=minutes))
 
     # --- machinery --------------------------------------------------------------------------
 
@@ -286,9 +285,10 @@ class Histories(RuleBasedStateMachine):
         self.history.do(scheduler.on_capacity)
 
     @precondition(able)
-    @rule(index=INDEX, end=ENDS)
-    def end_while_the_disk_is_full(self, index: int, end: str) -> None:
+    @rule(index=INDEX, end=ENDS, seconds=st.sampled_from([0, 30]))
+    def end_while_the_disk_is_full(self, index: int, end: str, seconds: int) -> None:
         self.history.disk.failures = 1_000
+        self.history.clock.advance(timedelta(seconds=seconds))
         self.history.end(self.chosen(index), end)
         self.history.disk.failures = 0
         self.history.do()
@@ -350,6 +350,27 @@ class Histories(RuleBasedStateMachine):
         history.check()
 
 
+def test_a_wait_that_a_full_disk_ended_too_early_goes_on() -> None:
+    history = CheckedHistory()
+    history.specs = dict(BACKGROUND)
+    history.start()
+    history.call("lossy")
+    history.call("top")
+    holder, parent = history.pool.jobs
+    history.await_child(parent, "lossy", timedelta(seconds=10))
+    history.disk.failures = 2
+    history.clock.advance(timedelta(seconds=10))
+    history.do()  # its limit cancels the child, but that cannot be written
+    history.end(holder, "returned")
+    history.do()
+    assert history.pool.parked == {parent}
+    history.check()
+    (child,) = history.pool.able()
+    history.end(child, "returned")
+    assert history.pool.answers[-1][2]["execution"]["state"] == "succeed"
+    history.close()
+
+
 def play(histories: int, steps: int) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Histories,
@@ -365,7 +386,7 @@ def play(histories: int, steps: int) -> None:
 
 
 def test_every_promise_holds_in_random_histories() -> None:
-    play(histories=40, steps=40)
+    play(histories=60, steps=40)
 
 
 @pytest.mark.drill

@@ -44,14 +44,16 @@ def forked(end: socket.socket, load: Load) -> NoReturn:
 
 
 def spawned(descriptor: int) -> NoReturn:
-    """Work in a fresh interpreter: a job imports the module that it needs."""
+    """Work in a fresh interpreter, with the code as it is now: what is saved later is not for this one."""
     faulthandler.enable()
     tree.become_subreaper()
     channel = Channel(socket.socket(fileno=descriptor))
     os.set_inheritable(descriptor, False)
     trouble: BaseException | None = None
     try:
-        prepare(channel.load())
+        load = channel.load()
+        prepare(load)
+        _import_all(load)
     except BaseException as error:
         trouble = error
     Worker(channel, trouble).serve()
@@ -141,6 +143,14 @@ class Worker:
 def _is_same(endpoint: str, own: str) -> bool:
     """Whether a project's endpoint is that of its own emulator."""
     return endpoint.strip().rstrip("/").replace("://localhost:", "://127.0.0.1:") == own
+
+
+def _import_all(load: Load) -> None:
+    for module, _, _ in load.modules:
+        try:
+            importlib.import_module(module)
+        except BaseException:  # the load has said it, and a job of that function says it again
+            pass
 
 
 def _failure(error: BaseException) -> Failure:
