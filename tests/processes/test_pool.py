@@ -361,16 +361,22 @@ def test_process_left_running_is_ended_with_the_attempt(tmp_path: Path) -> None:
 
 
 def test_pool_grows_for_jobs_that_sleep(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
     async def scenario(pool: PoolUnderTest) -> None:
-        sequences = [await pool.start("job") for _ in range(12)]
+        sequences = [await pool.start("job", str(gate)) for _ in range(12)]
+        gate.touch()
         pids = {(await pool.end_of(sequence)).result for sequence in sequences}
         assert len(pids) == 12
 
-    play(
-        tmp_path,
-        {"job": "import os, time\ndef job():\n    time.sleep(1.5)\n    return os.getpid()"},
-        scenario,
-    )
+    source = """
+        import os, time
+        def job(gate):
+            while not os.path.exists(gate):
+                time.sleep(0.01)
+            return os.getpid()
+    """
+    play(tmp_path, {"job": source}, scenario)
 
 
 def test_close_leaves_no_process(tmp_path: Path) -> None:
