@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -31,6 +32,9 @@ from defer_emulator.wakeup import WakeSocket, remove_stale
 
 if TYPE_CHECKING:
     from defer_emulator.web.server import Server
+
+
+GARBAGE = 20_000  # objects after which a collection pays; each execution makes dozens that need none
 
 
 class AlreadyRunning(Conflict):
@@ -143,6 +147,8 @@ class Emulator:
             wake.listen(self._scheduler.poke)
             write_presence(self._root, self._presence(server, wake))
             self._is_ready = True
+            gc.freeze()  # what was imported stays: a collection need not look at it again and again
+            gc.set_threshold(GARBAGE)
             await self._show(server, loaded)
             self._scheduler.start()
             self._generations.check(loaded)

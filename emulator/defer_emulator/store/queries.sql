@@ -95,7 +95,7 @@ INSERT INTO executions (
 ) VALUES (
     :sequence, :id, :function, 'created', :priority, :scheduled_at, :now, :now, :discard_at,
     :executed_by, :rerun_of, :depth, :revision, :metadata, :arguments
-) RETURNING $summary;
+);
 
 -- name: insert_metadata
 INSERT INTO metadata (key, value, sequence) VALUES (?, ?, ?);

@@ -30,6 +30,8 @@ from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredF
 from defer_emulator.domain.ids import attempt_id
 from defer_emulator.domain.work import Change, Running
 
+Columns = Row | Mapping[str, Any]
+
 function_id = lru_cache(maxsize=4_096)(functions.function_id)
 
 
@@ -46,11 +48,11 @@ def _error_code(code: str | None) -> ErrorCode | None:
     return None if code is None else ErrorCode(code)
 
 
-def execution_of(row: Row, project_id: str) -> Execution:
+def execution_of(row: Columns, project_id: str) -> Execution:
     return Execution(**_execution_fields(row, project_id))
 
 
-def _execution_fields(row: Row, project_id: str) -> dict[str, Any]:
+def _execution_fields(row: Columns, project_id: str) -> dict[str, Any]:
     return {
         "id": row["id"],
         "state": State(row["state"]),
@@ -122,7 +124,7 @@ def text_of(text: str) -> str:
 # --- the scheduler's ----------------------------------------------------------------------------
 
 
-def change_of(row: Row) -> Change:
+def change_of(row: Columns) -> Change:
     return Change(
         sequence=row["sequence"],
         id=row["id"],

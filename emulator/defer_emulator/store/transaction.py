@@ -35,6 +35,7 @@ from defer_emulator.store.rows import (
 
 DISCARDED_AT_ONCE = 1_000  # more are discarded by the next transactions
 BY_REQUEST = "request"  # of a person, or of an application outside the emulator
+_AT_FIRST = {"state": "created", "attempt": 0, "started_at": None, "finished_at": None, "error_code": None}
 NO_ARGUMENTS = '{"positional":[],"keyword":{}}'
 
 
@@ -89,7 +90,8 @@ class Transaction:
         """Store a call. Its parent, where it has one, need not exist any more."""
         return execution_of(self._insert(new), self._project_id)
 
-    def _insert(self, new: NewExecution) -> Row:
+    def _insert(self, new: NewExecution) -> dict[str, Any]:
+        """The columns of the new row; reading them back would cost as much as writing them."""
         depth = 0
         if new.executed_by is not None:
             parent = self._connection.execute(SQL["depth"], (new.executed_by,)).fetchone()
@@ -108,12 +110,11 @@ class Transaction:
             metadata=dumps(dict(new.metadata)) if new.metadata else "{}",
             arguments=new.arguments,
         )
-        row: Row
-        (row,) = self._connection.execute(SQL["insert_execution"], values).fetchall()
+        self._connection.execute(SQL["insert_execution"], values)
         if new.metadata:
             pairs = [(key, value, sequence) for key, value in new.metadata.items()]
             self._connection.executemany(SQL["insert_metadata"], pairs)
-        return row
+        return values | {"created_at": self.now, "updated_at": self.now} | _AT_FIRST
 
     def require(self, execution_id: str, *, whole: bool = False) -> Row:
         """The row of an execution; with its big columns if `whole`. Raises `ExecutionNotFound`."""
