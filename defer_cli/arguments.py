@@ -138,6 +138,15 @@ def parse_json(text: str, name: str, hint: str = "") -> Any:
         raise InvalidArguments(f"{name}: not JSON: {error}", hint=hint) from None
 
 
+def is_source(before: Sequence[str], after: Sequence[str], folder: Path) -> bool:
+    """Whether the only word stands for all arguments: `-` for stdin, or `@file` where there is that file.
+    Behind `--` it would be a value."""
+    if after or len(before) != 1:
+        return False
+    (word,) = before
+    return word == "-" or (word.startswith("@") and (folder / word[1:]).is_file())
+
+
 def read_json(source: str, stdin: TextIO | None, folder: Path) -> Arguments:
     """What `--json` gives: a text, `@file` or `-`; an array (positional) or an object (by name).
 

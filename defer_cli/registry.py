@@ -65,6 +65,9 @@ class DeferCommand(TyperCommand):
 
     formats: tuple[str, ...] = ("text", "json", "jsonl")
 
+    def get_help(self, ctx: click.Context) -> str:
+        return super().get_help(ctx).replace("\\[", "[")  # typer escapes for a markup that is off
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.extend([*self.more_options(), *global_options(self.formats)])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from defer_client.models import Execution, Failure
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from defer_client.models import Execution, Failure
 
 
 class DeferError(Exception):

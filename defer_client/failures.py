@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from defer_client.errors import (
+    DeferError,
     ExecutionAborted,
     ExecutionCancelled,
     ExecutionDiscarded,
@@ -77,7 +78,7 @@ def _module(name: str) -> object:
 
 def _message_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        text = error.message if isinstance(error, DeferError) else str(error)
     except Exception as broken:
         text = f"<str() of it raised {type(broken).__name__}>"
     return text or type(error).__name__

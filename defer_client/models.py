@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
 
+from defer_client.errors import InvalidRequest
+
 Json = Any
 """A JSON value: str, int, float, bool, None, a list of these or a dict from str to these."""
 
@@ -177,7 +179,7 @@ class Outcome:
 class Page:
     """Which page of a list: `first` (after a cursor) or `last` (before one). Lists are newest first.
 
-    Raises `ValueError` when both kinds are given, or a size is outside 1 to 1,000.
+    Raises `InvalidRequest` when both kinds are given, or a size is outside 1 to 1,000.
     """
 
     first: int | None = None
@@ -189,13 +191,15 @@ class Page:
         forward = self.first is not None or self.after is not None
         backward = self.last is not None or self.before is not None
         if forward and backward:
-            raise ValueError("page: give first and after, or last and before, not both")
+            raise InvalidRequest("page: give first and after, or last and before, not both")
         for name in ("first", "last"):
             size = getattr(self, name)
             if size is None:
                 continue
             if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_PAGE_SIZE:
-                raise ValueError(f"page.{name} must be an integer from 1 to {MAX_PAGE_SIZE}, not {size!r}")
+                raise InvalidRequest(
+                    f"page.{name} must be an integer from 1 to {MAX_PAGE_SIZE}, not {size!r}"
+                )
 
     @property
     def is_backward(self) -> bool:
@@ -239,7 +243,10 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExecutionFilters:
-    """Which executions to list. All given filters must match; an empty one matches everything."""
+    """Which executions to list. All given filters must match; an empty one matches everything.
+
+    States and error codes may be given as text. Raises `InvalidRequest` for unknown ones.
+    """
 
     states: Sequence[State] = ()
     function_ids: Sequence[str] = ()
@@ -248,3 +255,13 @@ class ExecutionFilters:
     started_at: Interval | None = None  # never started is outside every interval
     executed_by: str | None = None
     metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)  # each key: any of its values
+
+    def __post_init__(self) -> None:
+        for name, kind in (("states", State), ("error_codes", ErrorCode)):
+            values = getattr(self, name)
+            try:
+                known = tuple(kind(value) for value in ([values] if isinstance(values, str) else values))
+            except ValueError:
+                expected = ", ".join(member.value for member in kind)
+                raise InvalidRequest(f"filters.{name}: {values!r}: each must be one of {expected}") from None
+            object.__setattr__(self, name, known)

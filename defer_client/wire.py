@@ -263,13 +263,10 @@ def page_to_json(page: Page) -> JsonObject:
 
 
 def page_from_json(data: Mapping[str, Any]) -> Page:
-    """Raises `InvalidRequest` where `Page` raises `ValueError`."""
-    try:
-        return Page(
-            first=data.get("first"), after=data.get("after"), last=data.get("last"), before=data.get("before")
-        )
-    except ValueError as error:
-        raise InvalidRequest(str(error)) from None
+    """Raises `InvalidRequest`."""
+    return Page(
+        first=data.get("first"), after=data.get("after"), last=data.get("last"), before=data.get("before")
+    )
 
 
 def filters_to_json(filters: ExecutionFilters) -> JsonObject:

@@ -9,7 +9,7 @@ from typing import Annotated
 import click
 import typer
 
-from defer_cli.arguments import read_arguments, read_json
+from defer_cli.arguments import is_source, read_arguments, read_json
 from defer_cli.filters import split_pair
 from defer_cli.functions import check_fit, find_parameters
 from defer_cli.parameters import FunctionName
@@ -100,6 +100,8 @@ def run(
         raise click.UsageError("--timeout limits the wait: give --wait too", ctx=ctx)
     before, after = ctx.meta[WORDS]
     name, parameters = find_parameters(session, name)
+    if json_source is None and is_source(before, after, session.folder):
+        json_source, before = before[0], []
     if json_source is None:
         values = read_arguments(before, after, parameters)
     elif before or after:

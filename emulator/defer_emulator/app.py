@@ -217,6 +217,8 @@ class Emulator:
     async def _show(self, server: Server, loaded: LoadResult) -> None:
         if loaded.unforkable is not None:
             self._notes.append(f"workers are started afresh, not forked: {loaded.unforkable}")
+        if self._options.only:
+            self._notes.append(f"only {', '.join(self._options.only)} runs; all others queue")
         operations = LocalOperations(self._store, wake=self._scheduler.poke)
         self._view.started(
             DevInfo(

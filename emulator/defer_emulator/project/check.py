@@ -124,7 +124,11 @@ def _found(spec: FunctionSpec) -> FoundFunction:
 
 
 def _import_problems(failures: Iterable[ImportFailure], found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """What fails for a reason that a finding gives already is not told twice."""
+    found = list(found)
     explained = {each.file for each in found if each.code in EXPLAINING and each.severity == "error"}
+    if any(each.code in ("DF010", "DF020") for each in found):
+        failures = [failure for failure in failures if "No module named 'defer" not in failure.message]
     return [
         import_problem(failure.at or failure.file, failure.line, failure.message)
         for failure in failures

@@ -302,7 +302,8 @@ def _folders(facts: Facts) -> Iterator[Diagnostic]:
         other = first.setdefault(name, folder)
         if other != folder:
             here, there = (each.relative_to(project.root).as_posix() for each in (folder, other))
-            outer = folder.parent.relative_to(project.root).as_posix()
+            inner = folder if folder.parent != project.root else other
+            outer = inner.parent.relative_to(project.root).as_posix()
             yield problem(
                 "DF020",
                 here,

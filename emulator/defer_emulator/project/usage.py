@@ -122,11 +122,13 @@ def _callers(project: Project, files: Iterable[ParsedFile]) -> Iterator[Caller |
             if path in known:
                 continue
             known.add(path)
+            if is_test(path.name):
+                continue
             source = source_file(project.root, base, path)
             module = read_module(path)
             if isinstance(module, Module):
                 yield Caller(source=source, module=module)
-            else:
+            elif path.name == "__init__.py":  # other ignored files matter to those who import them
                 yield _broken(source, module)
     names = [re.escape(folder.name).encode() for folder in project.folders]
     mention = re.compile(rb"\b(" + b"|".join(names) + rb")\b")

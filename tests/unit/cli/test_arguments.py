@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from defer_cli.arguments import read_arguments, read_json, read_word, takes_text
+from defer_cli.arguments import is_source, read_arguments, read_json, read_word, takes_text
 from defer_cli.commands.run import Command, split_words
 from defer_cli.functions import check_fit
 from defer_cli.registry import load
@@ -159,3 +159,16 @@ def test_after_the_dashes_nothing_is_ours() -> None:
 
 def test_short_options_may_hold_their_value_and_numbers_are_no_options() -> None:
     assert split("send", "-ma=b", "-5", "-") == (["-ma=b"], ["send", "-5", "-"], [])
+
+
+def test_a_lone_dash_or_an_existing_file_stands_for_all_arguments(tmp_path: Path) -> None:
+    (tmp_path / "arguments.json").write_text("[1, 2]")
+    assert is_source(["-"], [], tmp_path)
+    assert is_source(["@arguments.json"], [], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(["@ada"], []), ([], ["-"]), (["-", "7"], []), (["a"], []), ([], [])]
+)
+def test_other_words_are_values(tmp_path: Path, before: list[str], after: list[str]) -> None:
+    assert not is_source(before, after, tmp_path)

@@ -174,9 +174,12 @@ def test_tests_may_do_what_they_want(check: Check) -> None:
     assert check(files).diagnostics == ()
 
 
-def test_a_broken_helper_in_the_folder_is_found_and_one_outside_is_not_ours(check: Check) -> None:
-    files = {"defer/send_mail.py": MAIL, "defer/_x.py": "def (", "app.py": "from defer import (\n"}
-    assert [(each.file, each.code) for each in check(files).diagnostics] == [("defer/_x.py", "DF008")]
+def test_a_broken_init_is_found_and_broken_files_that_are_ignored_or_outside_are_not(check: Check) -> None:
+    ignored = {f"defer/{name}.py": "def (" for name in ("_x", "test_x", "x_test", "conftest")}
+    files = {"defer/send_mail.py": MAIL, "app.py": "from defer import (\n", **ignored}
+    assert check(files).diagnostics == ()
+    (found,) = check({**files, "defer/__init__.py": "def ("}).diagnostics
+    assert (found.file, found.code) == ("defer/__init__.py", "DF008")
 
 
 # --- crons ----------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def _failure(error: BaseException) -> Failure:
             code=ErrorCode.USER,
         )
     if isinstance(error, NotSerializable) and error.path.startswith("result"):
-        return Failure(name=failure.name, message=str(error), stack="", code=ErrorCode.USER)
+        return Failure(name=failure.name, message=failure.message, stack="", code=ErrorCode.USER)
     return failure
 
 
