@@ -306,7 +306,11 @@ class Scheduler:
         self._answers += self._waits.resume(self._free_places() - taken)
 
     def _free_places(self) -> int:
-        return max(0, self._max_concurrency - (len(self._active) - len(self._waits.parked)))
+        return max(0, self._max_concurrency - self._places_taken())
+
+    def _places_taken(self) -> int:
+        """How many run and do not wait for others."""
+        return len(self._active) - len(self._waits.parked)
 
     def _claim(self, tx: Transaction) -> Claim:
         if not self._claiming:
@@ -404,7 +408,7 @@ class Scheduler:
 
     def on_capacity(self) -> None:
         """While more waits than can run, the ends of a millisecond share one tick."""
-        if self._has_backlog and len(self._ended) < len(self._active):
+        if self._has_backlog and len(self._ended) < self._places_taken():
             self._wake_within(BATCH_INTERVAL)
         else:
             self.wake()
