@@ -72,7 +72,7 @@ def check_project(
     )
     found = [*check_functions(facts), *check_usage(project, files)]
     if imported:
-        found += _import_problems(imported.failures, found)
+        found += _import_problems(project, imported.failures, found)
     return CheckResult(project=project, files=files, diagnostics=in_order(found))
 
 
@@ -123,12 +123,14 @@ def _found(spec: FunctionSpec) -> FoundFunction:
     )
 
 
-def _import_problems(failures: Iterable[ImportFailure], found: Iterable[Diagnostic]) -> list[Diagnostic]:
+def _import_problems(
+    project: Project, failures: Iterable[ImportFailure], found: Sequence[Diagnostic]
+) -> list[Diagnostic]:
     """What fails for a reason that a finding gives already is not told twice."""
-    found = list(found)
     explained = {each.file for each in found if each.code in EXPLAINING and each.severity == "error"}
-    if any(each.code in ("DF010", "DF020") for each in found):
-        failures = [failure for failure in failures if "No module named 'defer" not in failure.message]
+    if any(each.code in ("DF010", "DF020") for each in found):  # Python looked in the other folder
+        own = {(source.relative, f"No module named '{source.module}'") for source in project.files}
+        failures = [each for each in failures if (each.file, each.message.partition(": ")[2]) not in own]
     return [
         import_problem(failure.at or failure.file, failure.line, failure.message)
         for failure in failures

@@ -231,6 +231,17 @@ def test_two_folders_with_one_import_name_are_found(check: Check) -> None:
     assert found.fix.endswith("touch a/__init__.py")
 
 
+def test_a_file_that_the_other_folder_hides_is_not_told_twice_but_a_missing_package_is(check: Check) -> None:
+    files = {"a/defer/__init__.py": "", "a/defer/f.py": GOOD.replace("good", "f"), "defer/good.py": GOOD}
+    hidden = ImportFailure(file="defer/good.py", message="ModuleNotFoundError: No module named 'defer.good'")
+    missing = ImportFailure(
+        file="a/defer/f.py", message="ModuleNotFoundError: No module named 'deferred_lib'"
+    )
+    config = Config(folders=("defer", "a/defer"))
+    found = check(files, config, Imported(failures=[hidden, missing])).diagnostics
+    assert [each.message for each in found if each.code == "DF009"] == [missing.message]
+
+
 def test_a_missing_init_is_a_warning(check: Check, tmp_path: Path) -> None:
     result = check({"defer/good.py": GOOD})
     (tmp_path / "defer" / "__init__.py").unlink()
