@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Pr
 
 from defer_client.durations import parse_duration
 from defer_client.errors import CronInvocationError, InvalidArguments, InvalidOption
-from defer_client.models import Arguments, Call, Execution, Json
 from defer_client.options import (
     CallOptions,
     DurationOption,
@@ -27,6 +26,7 @@ from defer_client.serialization import check_json
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from defer_client.models import Arguments, Call, Execution, Json
     from defer_client.options import CallChanges, FunctionChanges
 
 P = ParamSpec("P")
@@ -123,6 +123,8 @@ class DeferredFunction(Generic[P, T_co]):
         """Raises where applications must not start the function."""
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, awaited: bool = False) -> Call:
+        from defer_client.models import Call
+
         self._require_invocable()
         options = self.call_options
         return Call(
@@ -358,6 +360,8 @@ def _arguments(
     function: DeferredFunction[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Arguments:
     """The arguments as they were given, by position or by name, after both checks."""
+    from defer_client.models import Arguments
+
     signature = function.signature
     try:
         signature.bind(*args, **kwargs)

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from defer_client.durations import parse_when
 from defer_client.errors import InvalidMetadata, InvalidOption
-from defer_client.models import NO_RETRY, MaxConcurrencyAction, RetryPolicy
+from defer_client.retry import NO_RETRY, RetryPolicy
+
+MaxConcurrencyAction = Literal["keep", "cancel"]
 
 RetryOption = bool | int | Mapping[str, Any] | RetryPolicy
 """`False`, `True` (13 retries), a number of retries, or the fields of a policy."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from defer_client.errors import NotSerializable
-from defer_client.models import Arguments, Json
+
+if TYPE_CHECKING:
+    from defer_client.models import Arguments, Json
 
 MAX_DEPTH = 200  # lists and dicts inside each other; readers in other processes recurse too
 _LONGEST_PATH = 200  # characters, in messages
@@ -44,6 +47,8 @@ def check_json(value: object, path: str) -> Json:
 
 def check_arguments(arguments: Arguments) -> Arguments:
     """A copy of a call's arguments in plain JSON types. Raises `NotSerializable`."""
+    from defer_client.models import Arguments
+
     return Arguments(
         positional=[
             check_json(value, f"argument {place}") for place, value in enumerate(arguments.positional, 1)

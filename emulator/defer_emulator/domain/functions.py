@@ -6,7 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal
 
-from defer_client.models import NO_RETRY, MaxConcurrencyAction, RetryPolicy
+from defer_client.options import MaxConcurrencyAction
+from defer_client.retry import NO_RETRY, RetryPolicy
 
 FunctionKind = Literal["background", "cron"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from defer_client.models import RetryPolicy
+from defer_client.retry import RetryPolicy
 
 LONGEST_WAIT = 365.25 * 86_400.0  # seconds; a bound for policies without a sensible one
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from defer_client.models import ErrorCode, Failure, RetryPolicy, State
+from defer_client.models import ErrorCode, Failure, State
+from defer_client.retry import RetryPolicy
 from defer_emulator.domain.jobs import JobEnd
 from defer_emulator.domain.retry import backoff
 from defer_emulator.domain.work import Completion, Running

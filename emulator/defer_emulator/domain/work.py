@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from defer_client.models import Failure, MaxConcurrencyAction, State
+from defer_client.models import Failure, State
+from defer_client.options import MaxConcurrencyAction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

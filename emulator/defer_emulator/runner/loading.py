@@ -7,16 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from defer_client.errors import DeferError
-from defer_client.models import RetryPolicy
+from defer_client.retry import RetryPolicy
 from defer_emulator.domain.functions import FunctionSpec, Parameter
 from defer_emulator.runner.frames import Described, Load
-
-
-class WorkersUnavailable(DeferError):
-    """The project's Python cannot be started."""
-
-    code = "workers_unavailable"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +18,7 @@ class PoolOptions:
 
     root: Path  # the project's; executions run there
     python: str  # the interpreter
+    client: str = ""  # the version of defer_client that it must have installed; "": not looked at
     project: str  # marks its processes in their environment, see `leftovers`: the project's id, or its root
     emulator_id: str  # of this emulator's life; anything unique
     worker_start: Literal["fork", "spawn"] = "fork"
@@ -76,6 +70,7 @@ class LoadResult:
     modules: Sequence[Path]  # the project's files that were imported, absolute
     unforkable: str | None  # why workers are started afresh instead of being forked
     output: Sequence[str]  # lines that the imports printed
+    python: str = ""  # the version of the interpreter
 
     @property
     def forkable(self) -> bool:
@@ -108,6 +103,7 @@ def load_result(
         modules=[Path(file) for file in described.modules],
         unforkable=described.unforkable,
         output=output,
+        python=described.python,
     )
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from defer_client import wire
 from defer_client.backend import Backend
 from defer_client.errors import BackendError, DeferError, StateFileError
-from defer_client.models import NO_RETRY, RetryPolicy, State
+from defer_client.models import State
+from defer_client.retry import NO_RETRY, RetryPolicy
 from defer_emulator.domain import settlement
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
 from defer_emulator.scheduler.clock_control import ClockControl
@@ -50,6 +51,10 @@ PARKED_FOR = 0.05  # seconds without a request, after which who waits does nothi
 LONGEST_SLEEP = 60.0  # seconds: a machine clock that jumps is noticed at the latest then
 
 
+def _after_pause(latest: float) -> float:
+    return max(0.0, latest + PARKED_FOR - time.monotonic())
+
+
 @dataclass(kw_only=True, slots=True)
 class _Attempt:
     """One that was dispatched. Times are those of `time.monotonic()`."""
@@ -63,7 +68,9 @@ class Scheduler:
     """Decides what runs when. Lives in one event loop; implements `PoolListener`.
 
     `pool` makes the pool that this scheduler listens to; `backend_for` gives the backend on whose behalf
-    an execution, named by its id, calls others; `chance` gives numbers from 0 to 1.
+    an execution, named by its id, calls others; `chance` gives numbers from 0 to 1. `quiet_in` says in how
+    many seconds executions that wait are known to do nothing beside it, given when one of them was last
+    active (by `time.monotonic()`); None: that is unknown, and `wake` will be called.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class Scheduler:
         max_concurrency: int = 100,
         only: Collection[str] = (),
         chance: Callable[[], float] = random.random,
+        quiet_in: Callable[[float], float | None] = _after_pause,
     ) -> None:
         self._store = store
         self._pool = pool(self)
@@ -84,6 +92,7 @@ class Scheduler:
         self._max_concurrency = max_concurrency
         self._only = frozenset(only)
         self._chance = chance
+        self._known_quiet_in = quiet_in
         self._functions: dict[str, RegisteredFunction] = {}
         self._limits: dict[str, Limits] = {}
         self._crons = CronTable()
@@ -144,6 +153,11 @@ class Scheduler:
     def running_count(self) -> int:
         return len(self._active)
 
+    @property
+    def busy_count(self) -> int:
+        """How many run and do not wait for others."""
+        return self._places_taken()
+
     async def drain(self, on_progress: Callable[[int], None]) -> None:
         """Start nothing new and return when nothing runs. `on_progress` hears how many still do.
 
@@ -162,10 +176,7 @@ class Scheduler:
 
     def close(self) -> None:
         """Stop at once. What still runs must have been killed; it is settled as interrupted."""
-        self._claiming = False
-        for handle in (self._soon, self._later, self._timer, self._log_timer, self._poller, *self._requests):
-            if handle is not None:
-                handle.cancel()
+        self.halt()
         with self._store.write() as tx:
             self._clock.abandon(tx)
             tx.settle([self._completion(attempt, end, tx.now) for attempt, end in self._ended])
@@ -174,6 +185,13 @@ class Scheduler:
         self._ended.clear()
         self._logs.clear()
         self._active.clear()
+
+    def halt(self) -> None:
+        """Stop as a crash does: nothing more is written. `recover` of another scheduler does the rest."""
+        self._claiming = False
+        for handle in (self._soon, self._later, self._timer, self._log_timer, self._poller, *self._requests):
+            if handle is not None:
+                handle.cancel()
 
     def _load_functions(self, tx: Transaction) -> None:
         functions = tx.functions()
@@ -327,7 +345,7 @@ class Scheduler:
         if claim.started or claim.backlog or self._answers or len(self._active) > len(parked):
             return None
         latest = max((self._active[sequence].active for sequence in parked), default=0.0)
-        return max(0.0, latest + PARKED_FOR - time.monotonic())
+        return self._known_quiet_in(latest)
 
     # --- after the commit -----------------------------------------------------------------
 

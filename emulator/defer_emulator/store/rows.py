@@ -20,9 +20,9 @@ from defer_client.models import (
     Json,
     LogLine,
     Outcome,
-    RetryPolicy,
     State,
 )
+from defer_client.retry import RetryPolicy
 from defer_client.serialization import check_arguments
 from defer_emulator.clock import to_datetime
 from defer_emulator.domain import functions

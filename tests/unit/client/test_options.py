@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from defer_client.errors import InvalidMetadata, InvalidOption
-from defer_client.models import NO_RETRY, RetryPolicy
 from defer_client.options import CallOptions, FunctionOptions, call_options, check_metadata, function_options
+from defer_client.retry import NO_RETRY, RetryPolicy
 
 
 def test_the_defaults_are_no_retry_no_limit_and_half_an_hour() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defer_client.models import RetryPolicy
+from defer_client.retry import RetryPolicy
 from defer_emulator.domain.retry import LONGEST_WAIT, backoff
 
 NUMBERS = st.floats(min_value=0, max_value=1e300)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from defer_client.models import NO_RETRY, ErrorCode, Failure, RetryPolicy, State
+from defer_client.models import ErrorCode, Failure, State
+from defer_client.retry import NO_RETRY, RetryPolicy
 from defer_emulator.domain.jobs import End, JobEnd
 from defer_emulator.domain.settlement import interrupt, release, settle
 from defer_emulator.domain.work import Running

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from defer_client.models import NO_RETRY, Attempt, ErrorCode, Execution, Failure, RetryPolicy, State
+from defer_client.models import Attempt, ErrorCode, Execution, Failure, State
+from defer_client.retry import NO_RETRY, RetryPolicy
 from defer_emulator.domain.functions import FunctionSpec, FunctionStatus, RegisteredFunction
 from defer_emulator.domain.why import Emulator, Facts, Reason, Why, explain
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from defer_client import wire
-from defer_client.models import NO_RETRY, Arguments, Call, Execution, RetryPolicy
+from defer_client.models import Arguments, Call, Execution
+from defer_client.retry import NO_RETRY, RetryPolicy
 from defer_client.sync import run
 from defer_emulator.backend import LocalBackend
 from defer_emulator.clock import ManualClock

@@ -16,7 +16,8 @@ from defer_client.errors import (
     NotSerializable,
     UnknownFunction,
 )
-from defer_client.models import Arguments, ErrorCode, Execution, RetryPolicy, State
+from defer_client.models import Arguments, ErrorCode, Execution, State
+from defer_client.retry import RetryPolicy
 from defer_client.sync import run
 from defer_emulator.domain.ids import attempt_id
 from tests.unit.scheduler.conftest import START, Bench

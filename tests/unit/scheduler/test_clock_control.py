@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from defer_client.errors import Conflict, InvalidOption
-from defer_client.models import Arguments, Call, Execution, Page, RetryPolicy
+from defer_client.models import Arguments, Call, Execution, Page
+from defer_client.retry import RetryPolicy
 from defer_client.sync import run
 from defer_emulator.clock import to_datetime, to_micros
 from defer_emulator.domain.clock_moves import ClockAction, ClockMove

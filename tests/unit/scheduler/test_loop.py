@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from defer_client.models import ErrorCode, RetryPolicy, State
+from defer_client.models import ErrorCode, State
+from defer_client.retry import RetryPolicy
 from defer_emulator.notify.events import CronMissed, ExecutionChanged
 from tests.unit.scheduler.conftest import Bench
 

@@ -21,7 +21,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from defer_client.models import RetryPolicy, State
+from defer_client.models import State
+from defer_client.retry import RetryPolicy
 from defer_client.sync import run
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec
 from defer_emulator.domain.retry import backoff

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from defer_client.models import Execution, RetryPolicy
+from defer_client.models import Execution
+from defer_client.retry import RetryPolicy
 from defer_client.sync import run
 from defer_emulator.backend import LocalBackend
 from defer_emulator.domain.why import Reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from defer_client.models import RetryPolicy
+from defer_client.retry import RetryPolicy
 from defer_emulator.clock import ManualClock
 from defer_emulator.domain.functions import Parameter, RegisteredFunction
 from defer_emulator.store.store import Store

@@ -6,15 +6,8 @@ from collections.abc import Coroutine, Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from defer_client.models import (
-    Arguments,
-    Call,
-    ErrorCode,
-    Execution,
-    Failure,
-    MaxConcurrencyAction,
-    State,
-)
+from defer_client.models import Arguments, Call, ErrorCode, Execution, Failure, State
+from defer_client.options import MaxConcurrencyAction
 from defer_client.sync import run
 from defer_emulator.backend import LocalBackend
 from defer_emulator.clock import ManualClock
