@@ -33,7 +33,7 @@ class Flood:
 
     def fill(self) -> None:
         assert self.pool is not None
-        while self.left and self.pool.idle:
+        while self.left and self.pool.room:
             self.left -= 1
             self.running += 1
             self.most = max(self.most, self.running)

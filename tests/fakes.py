@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from defer_client.models import ErrorCode, Failure
@@ -27,8 +28,16 @@ class FakePool:
         return self
 
     @property
-    def idle(self) -> int:
+    def room(self) -> int:
         return self.workers - len(self.jobs)
+
+    @property
+    def is_flooded(self) -> bool:
+        return False
+
+    @property
+    def unbegun(self) -> Collection[int]:
+        return ()
 
     @property
     def started(self) -> list[str]:

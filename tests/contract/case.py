@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ from defer_client import wire
 from defer_client.backend import Backend
 from defer_client.http import HttpBackend
 from defer_client.models import Arguments, Call, Execution
+from defer_emulator.backend import ExecutionBackend
 from defer_emulator.runner.frames import Answer, Request, decode, encode
 from defer_emulator.scheduler.requests import answer
+from defer_emulator.testing.backend import TestingBackend
+from defer_emulator.testing.driving import Driver
 from defer_emulator.web.app import create_app
 from defer_emulator.web.settings import WebSettings
 from defer_emulator.workers.python.backend import WorkerBackend
@@ -54,6 +58,35 @@ async def open_worker(world: World, parent: str | None) -> AsyncIterator[Backend
     channel = InProcessChannel(world.backend_of(parent))
     yield WorkerBackend(channel)
     channel.close()
+
+
+@asynccontextmanager
+async def open_test(world: World, parent: str | None) -> AsyncIterator[Backend]:
+    """The backend of a test with the fixture `defer_emulator`, and that of the functions it runs."""
+    if parent is not None:
+        backend = world.backend_of(parent)
+        yield ExecutionBackend(world.store, parent=parent, wake=lambda: None, ask=backend.wait)
+        return
+    driver = Driver()
+    driver.live(Onlooker(driver))  # type: ignore[arg-type]
+    yield TestingBackend(
+        world.store, driver, wake=lambda: None, is_busy=lambda: True, explain=lambda execution: execution.id
+    )
+    driver.close()
+
+
+class Onlooker:
+    """In place of a life: the world's hand plays its scheduler."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def run(self, is_done: Callable[[], bool]) -> None:
+        while not is_done():
+            time.sleep(0.002)
+            self._driver.on_settled()
+
+    def wake(self) -> None: ...
 
 
 class InProcessChannel(Channel):
@@ -98,7 +131,12 @@ class InProcessChannel(Channel):
             task.cancel()
 
 
-OPENERS: dict[str, Opener] = {"local": open_local, "http": open_http, "worker": open_worker}
+OPENERS: dict[str, Opener] = {
+    "local": open_local,
+    "http": open_http,
+    "worker": open_worker,
+    "test": open_test,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

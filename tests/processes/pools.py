@@ -16,6 +16,7 @@ from typing import Any
 from defer_emulator.domain.jobs import Job, JobEnd
 from defer_emulator.domain.work import LogChunk
 from defer_emulator.runner.loading import LoadRequest, LoadResult, ModuleFile, PoolOptions
+from defer_emulator.runner.pace import Pace
 from defer_emulator.runner.pool import ProcessPool
 
 PATIENCE = 15.0  # seconds
@@ -72,7 +73,7 @@ class PoolUnderTest:
 
     async def start(self, function: str, *args: Any, max_duration: float = 60.0, **kwargs: Any) -> int:
         """Run a function on the next idle worker; the attempt's sequence."""
-        await self.until(lambda: self.pool.idle > 0, "an idle worker", wanting=1)
+        await self.until(lambda: self.pool.room > 0, "an idle worker", wanting=1)
         self._sequence += 1
         self.pool.start(
             Job(
@@ -141,13 +142,14 @@ def pool_options(root: Path, **options: Any) -> PoolOptions:
 
 
 @asynccontextmanager
-async def running_pool(root: Path, **options: Any) -> AsyncIterator[PoolUnderTest]:
+async def running_pool(root: Path, pace: Pace | None = None, **options: Any) -> AsyncIterator[PoolUnderTest]:
     recorder = Recorder()
     pool = ProcessPool(
         recorder,
         pool_options(root, **options),
         now=lambda: time.time_ns() // 1000,
         on_trouble=recorder.troubles.append,
+        pace=pace,
     )
     await pool.open()
     try:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from defer_emulator.interpreter import WorkersUnavailable
 from defer_emulator.runner.describe import describe_project
-from defer_emulator.runner.loading import WorkersUnavailable
 from tests.processes.pools import (
     PoolUnderTest,
     load_request,
@@ -48,7 +48,7 @@ def test_facts_of_a_function_are_found_by_importing_it(tmp_path: Path) -> None:
     '''
     cron = "from defer_client import defer\n@defer.cron('0 8 * * MON')\ndef tick(): pass"
     write_functions(tmp_path, {"job": source, "tick": cron})
-    result = describe_project(pool_options(tmp_path), load_request(tmp_path))
+    result = asyncio.run(describe_project(pool_options(tmp_path), load_request(tmp_path)))
     job, tick = result.functions
     assert (job.name, job.module, job.file, job.line, job.kind) == (
         "job",
@@ -146,7 +146,7 @@ def test_new_code_runs_beside_old(tmp_path: Path) -> None:
         pool.write(job=version(2))  # within a second, and of the same size
         loading = asyncio.create_task(pool.load())
         await asyncio.sleep(0)
-        assert pool.pool.idle == 0, "nothing starts while code is loading"
+        assert pool.pool.room == 0, "nothing starts while code is loading"
         assert (await loading).generation == pool.pool.generation == 2
         assert (await pool.run("job", "")).result == "2"
         (tmp_path / "go").touch()
@@ -211,12 +211,12 @@ def test_spawned_workers_do_all_that_forked_ones_do(tmp_path: Path) -> None:
 def test_python_that_cannot_be_started_is_said(tmp_path: Path) -> None:
     write_functions(tmp_path, {"fine": FINE})
     with pytest.raises(WorkersUnavailable, match="nopython"):
-        describe_project(pool_options(tmp_path, python="/nopython"), load_request(tmp_path))
+        asyncio.run(describe_project(pool_options(tmp_path, python="/nopython"), load_request(tmp_path)))
     old = tmp_path / "python"
     old.write_text("#!/bin/sh\necho 'it is too old' >&2\nexit 1\n")
     old.chmod(0o755)
     with pytest.raises(WorkersUnavailable, match="it is too old"):
-        describe_project(pool_options(tmp_path, python=str(old)), load_request(tmp_path))
+        asyncio.run(describe_project(pool_options(tmp_path, python=str(old)), load_request(tmp_path)))
 
 
 def test_modules_of_the_project_may_have_our_names(tmp_path: Path) -> None:

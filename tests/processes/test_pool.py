@@ -349,6 +349,32 @@ def test_thread_left_running_costs_the_worker_and_is_over_with_the_attempt(tmp_p
     play(tmp_path, {"job": source}, scenario)
 
 
+def test_an_idle_thread_of_a_pool_that_the_project_keeps_costs_nothing(tmp_path: Path) -> None:
+    source = """
+        import asyncio, concurrent.futures, os
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        async def job():
+            return await asyncio.get_running_loop().run_in_executor(pool, os.getpid)
+    """
+    busy = """
+        import os, time
+        from defer.job import pool
+        def busy():
+            pool.submit(time.sleep, 60)
+            return os.getpid()
+    """
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        first, second = [(await pool.run("job")).result for _ in range(2)]
+        assert first == second
+        assert not pool.recorder.lines(1, "system")
+        assert (await pool.run("busy")).result == first  # the same process
+        assert "left a thread running" in pool.recorder.lines(3, "system")[0]
+        assert (await pool.run("job")).result != first
+
+    play(tmp_path, {"job": source, "busy": busy}, scenario, warm=1)
+
+
 def test_process_left_running_is_ended_with_the_attempt(tmp_path: Path) -> None:
     started = "subprocess.Popen(['sleep', '60'], start_new_session=True).pid"
     source = f"import subprocess\ndef job():\n    return {started}"

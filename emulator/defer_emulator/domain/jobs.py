@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from defer_client.models import Failure
+from defer_emulator.domain.faults import Faults
 from defer_emulator.domain.work import LogChunk
 
 
@@ -21,6 +22,8 @@ class Job:
     module: str
     arguments: str  # JSON, as in `Running`
     max_duration: float  # seconds of real time
+    faults: Faults | None = None
+    debug_port: int = 0  # it waits there for a debugger, and nothing ends it for taking long; 0: it does not
 
 
 End = Literal["returned", "raised", "died", "timed_out", "out_of_memory", "killed"]
@@ -39,6 +42,38 @@ class JobEnd:
     failure: Failure | None = None  # else
 
 
+class Pool(Protocol):
+    """The worker processes. All methods return at once."""
+
+    @property
+    def generation(self) -> int:
+        """Number of the code that idle workers run."""
+
+    @property
+    def room(self) -> int:
+        """How many jobs can be started now. 0 while new code is loading."""
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether many short jobs follow each other, so that they are best claimed and settled together."""
+
+    @property
+    def unbegun(self) -> Collection[int]:
+        """After its end: the sequences of the jobs that were started and never begun."""
+
+    def want(self, backlog: int) -> None:
+        """So many jobs wait for a worker: start some, as many as seems useful."""
+
+    def start(self, job: Job) -> None:
+        """Run it as soon as a worker takes it."""
+
+    def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
+        """Reply to a request: a JSON value, or an error as `wire.error_to_json` makes it."""
+
+    def kill(self, sequence: int) -> None:
+        """End the attempt and every process it started; `on_end` follows within 2 s with end "killed"."""
+
+
 class PoolListener(Protocol):
     """What the pool tells, always from the event loop's thread."""
 
@@ -53,4 +88,4 @@ class PoolListener(Protocol):
     def on_end(self, end: JobEnd) -> None: ...
 
     def on_capacity(self) -> None:
-        """A worker has become idle."""
+        """There is room for a job."""

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from defer_emulator.runner.loading import LoadRequest, LoadResult, PoolOptions
 from defer_emulator.runner.servers import ServerEvents, Servers
 
 
-def describe_project(options: PoolOptions, request: LoadRequest) -> LoadResult:
-    """Import the project's files in a child process and say what they hold. Blocks.
+async def describe_project(options: PoolOptions, request: LoadRequest) -> LoadResult:
+    """Import the project's files in a child process and say what they hold.
 
     Raises `WorkersUnavailable`.
     """
-    return asyncio.run(_describe(options, request))
-
-
-async def _describe(options: PoolOptions, request: LoadRequest) -> LoadResult:
     events = ServerEvents(
         on_exit=lambda _number, _status: None,
         on_fork_failed=lambda _number, _message: None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from defer_emulator.runner import growth, limits
@@ -54,6 +54,7 @@ class Fleet:
         self._workers: dict[int, WorkerProcess] = {}  # all, by number
         self._starting = 0
         self._idle: list[WorkerProcess] = []  # of the current code; the latest used last, new ones first
+        self._busy: list[WorkerProcess] = []
         self._wanted = 0
         self._resting_until = 0.0
         self._trouble = ""
@@ -62,6 +63,11 @@ class Fleet:
     @property
     def idle(self) -> int:
         return len(self._idle)
+
+    @property
+    def busy(self) -> Sequence[WorkerProcess]:
+        """Those that have been taken and not put back."""
+        return tuple(self._busy)
 
     @property
     def current(self) -> Generation | None:
@@ -85,6 +91,7 @@ class Fleet:
         """An idle worker, for a job: the one whose memory is warmest."""
         worker = self._idle.pop()
         worker.state = "busy"
+        self._busy.append(worker)
         self._wanted = max(0, self._wanted - 1)
         if not self._idle:
             self._timers.later(growth.AGAIN, self.grow)
@@ -104,6 +111,10 @@ class Fleet:
 
     def put_back(self, worker: WorkerProcess) -> None:
         """It takes a job, unless its code is old."""
+        if worker.state == "gone":
+            return
+        if worker.state == "busy":
+            self._busy.remove(worker)
         if worker.generation is not self._current:
             self._let_go(worker)
             return
@@ -123,19 +134,21 @@ class Fleet:
         self._loop.call_later(_HANG_UP, self._kill_if_alive, worker)
 
     def exited(self, number: int, status: int) -> WorkerProcess | None:
-        """The process is gone. Its last words have been heard when this returns."""
+        """The process is gone. Its last words have been heard when this returns. The pool closes it."""
         worker = self._workers.get(number)
         if worker is None or self._is_closed:
             return None
+        before, worker.state = worker.state, "gone"
         worker.connection.drain()
         worker.drain()
         del self._workers[number]
-        if worker.state == "starting":
+        if before == "starting":
             self._starting -= 1
             self._rest(f"a worker could not start: {limits.how(status)}", worker.unclaimed)
-        elif worker.state == "idle":
+        elif before == "idle":
             self._idle.remove(worker)
-        worker.close()
+        elif before == "busy":
+            self._busy.remove(worker)
         return worker
 
     def fork_failed(self, number: int, message: str) -> None:
@@ -218,7 +231,7 @@ class Fleet:
     def _let_go(self, worker: WorkerProcess) -> None:
         """An idle worker exits when its channel is closed."""
         worker.state = "leaving"
-        worker.connection.close()
+        worker.hang_up()
         self.kill_soon(worker)
 
     def _shrink(self) -> None:
@@ -233,7 +246,7 @@ class Fleet:
 
 
 def allow_many_descriptors() -> None:
-    """Each worker needs three of this process."""
+    """Each worker needs five of this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -8,14 +8,22 @@ this module too.
 from __future__ import annotations
 
 import json
+import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 """Of the protocol. A child says it in its first frame; the pool refuses another one."""
 
 MAX_FRAME = 1 << 30  # bytes: a length beyond this is not ours
+
+# Where a worker takes its jobs from, each message is a `Run` without its length. Elsewhere than on Linux
+# there is no stream socket that keeps the borders of messages.
+QUEUE_KIND = socket.SOCK_SEQPACKET if sys.platform.startswith("linux") else socket.SOCK_DGRAM
+LONGEST_JOB = 32 * 1024  # bytes of a message
+ON_CHANNEL = b"+"  # the message instead of a longer one, which comes through the worker's channel
 
 JsonObject = dict[str, Any]
 
@@ -29,7 +37,8 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fork:
-    """Fork a child. With it travel three descriptors: its channel, its stdout, its stderr.
+    """Fork a child. With it travel three descriptors: its channel, its stdout, its stderr; for a worker a
+    fourth: where it takes its jobs from.
 
     The base forks a generation; a generation forks a worker.
     """
@@ -39,7 +48,7 @@ class Fork:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spawn:
-    """Start a worker in a fresh interpreter. With it travel the same three descriptors."""
+    """Start a worker in a fresh interpreter. With it travel the four descriptors of one."""
 
     number: int
 
@@ -107,6 +116,7 @@ class Described:
     problems: list[JsonObject]  # file, line, message, traceback
     modules: list[str]  # files of the project that were imported, absolute
     unforkable: str | None  # why no worker may be forked from here
+    python: str  # the interpreter's version, such as "3.12.1"
 
 
 # --- pool → worker ----------------------------------------------------------------------------
@@ -114,7 +124,7 @@ class Described:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """Run one attempt. The worker answers `Returned` or `Raised`. It gets no other meanwhile."""
+    """Run one attempt. The worker answers `Returned` or `Raised`, and only then begins another."""
 
     execution_id: str
     attempt: int
@@ -123,6 +133,10 @@ class Run:
     arguments: str  # JSON text: {"positional": [...], "keyword": {...}}
     token: str  # goes into the environment as DEFER_EXECUTION_TOKEN
     endpoint: str  # the emulator's own; with the token, DEFER_ENDPOINT and DEFER_TOKEN; "" without HTTP
+    mark: str  # to be printed at the end by an attempt that printed something; "": nothing follows it at once
+    slow: float  # seconds to wait before the function
+    debug_port: int  # wait there for a debugger; 0: do not
+    fail: str  # raise an `InjectedFailure` with this message in place of running it; "" to run it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +178,8 @@ class CancelRequest:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Returned:
     result: str  # JSON text
+    seconds: float  # that it ran
+    marked: bool  # the mark was printed
     notes: list[str]  # what it left behind, in words for its log
     leaving: bool  # the worker takes no other job and exits
 
@@ -171,6 +187,8 @@ class Returned:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Raised:
     failure: JsonObject  # as `wire.failure_to_json` writes it
+    seconds: float
+    marked: bool
     notes: list[str]
     leaving: bool
 
@@ -221,12 +239,17 @@ _read = json.JSONDecoder().decode
 
 def encode(frame: Frame) -> bytes:
     """The bytes of a frame, its length before it."""
+    payload = packet(frame)
+    return len(payload).to_bytes(4, "big") + payload
+
+
+def packet(frame: Frame) -> bytes:
+    """The bytes of a frame without its length, for a socket that keeps the borders of what is sent."""
     kind = type(frame)
     data: JsonObject = {"type": _NAMES[kind]}
     for name in _FIELDS[kind]:
         data[name] = getattr(frame, name)
-    payload = _write(data).encode()
-    return len(payload).to_bytes(4, "big") + payload
+    return _write(data).encode()
 
 
 def decode(payload: bytes) -> Frame:

@@ -98,7 +98,7 @@ def load_result(
     """What a generation said, as values; `more` are the files that it could not even report."""
     return LoadResult(
         generation=generation,
-        functions=[_function(data) for data in described.functions],
+        functions=[function_spec(data) for data in described.functions],
         problems=[*(ImportProblem(**data) for data in described.problems), *more],
         modules=[Path(file) for file in described.modules],
         unforkable=described.unforkable,
@@ -107,7 +107,8 @@ def load_result(
     )
 
 
-def _function(data: Mapping[str, Any]) -> FunctionSpec:
+def function_spec(data: Mapping[str, Any]) -> FunctionSpec:
+    """From what a worker says of a function."""
     return FunctionSpec(
         **{
             **data,

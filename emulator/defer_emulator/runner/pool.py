@@ -1,17 +1,22 @@
-"""The pool: worker processes, started as they are needed, each with one attempt at a time."""
+"""The pool: worker processes, started as they are needed, each with one attempt at a time.
+
+In a flood of short jobs a worker is given several, and runs one after the other. Those that it has not begun
+are taken back as soon as one takes long: nothing waits behind it."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from defer_client import wire
 from defer_client.models import Failure
 from defer_emulator.domain.jobs import End, Job, JobEnd, PoolListener
 from defer_emulator.domain.work import LogChunk
+from defer_emulator.interpreter import WorkersUnavailable
 from defer_emulator.runner import limits
 from defer_emulator.runner.fleet import Fleet, FleetEvents, allow_many_descriptors
 from defer_emulator.runner.frames import (
@@ -24,8 +29,9 @@ from defer_emulator.runner.frames import (
     Returned,
     Run,
 )
-from defer_emulator.runner.loading import LoadRequest, LoadResult, PoolOptions, WorkersUnavailable
+from defer_emulator.runner.loading import LoadRequest, LoadResult, PoolOptions
 from defer_emulator.runner.output import AttemptOutput, Stream
+from defer_emulator.runner.pace import DEPTH, LANES, PATIENCE, Pace
 from defer_emulator.runner.process import RunningJob, WorkerProcess
 from defer_emulator.runner.servers import ServerEvents, Servers
 from defer_emulator.runner.timers import Timers
@@ -37,7 +43,7 @@ class ProcessPool:
     """Implements the scheduler's `Pool` with processes.
 
     Everything happens in one event loop's thread. `now` gives microseconds on the emulated clock, for the
-    log; `on_trouble` is told what the user should know of the pool itself.
+    log; `on_trouble` is told what the user should know of the pool itself; `pace` says when there is a flood.
 
     Use: `await open()`, `await load(request)`, then the methods of `Pool`; `await close()` at the end.
     """
@@ -49,6 +55,7 @@ class ProcessPool:
         *,
         now: Callable[[], int],
         on_trouble: Callable[[str], None] = lambda _message: None,
+        pace: Pace | None = None,
     ) -> None:
         self._listener = listener
         self._options = options
@@ -60,7 +67,9 @@ class ProcessPool:
         self._loads = 0  # going on
         self._loading = asyncio.Lock()
         self._request: LoadRequest | None = None
-        self._busy: dict[int, WorkerProcess] = {}  # by sequence
+        self._busy: dict[int, WorkerProcess] = {}  # by the sequence of each of its jobs
+        self._waiting: deque[RunningJob] = deque()  # taken back from a worker, not yet given to another
+        self._pace = pace or Pace()
         self._revival: asyncio.Task[None] | None = None
         self._is_closing = False
 
@@ -121,10 +130,11 @@ class ProcessPool:
             self._revival.cancel()
         await self._servers.close()
         self._timers.close()
-        self._fleet.close()
-        for worker in self._busy.values():
+        for worker in self._fleet.busy:
+            self._waiting += worker.take_back()
             if worker.running is not None:
-                worker.running.deadline.cancel()
+                worker.running.stop_clock()
+        self._fleet.close()
 
     def _lost(self, generation: Generation) -> None:
         if generation is self._fleet.current:
@@ -147,28 +157,50 @@ class ProcessPool:
         return self._generation
 
     @property
-    def idle(self) -> int:
-        """Workers that can take a job now. 0 while new code is loading."""
-        return 0 if self._loads else self._fleet.idle
+    def room(self) -> int:
+        """How many jobs can be started now. 0 while new code is loading."""
+        if self._loads or self._waiting:
+            return 0
+        if not self.is_flooded:
+            return self._fleet.idle
+        more = min(self._fleet.idle, max(0, LANES - len(self._fleet.busy)))
+        return more * DEPTH + sum(DEPTH - 1 - len(worker.queued) for worker in self._open_lanes())
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether many short jobs follow each other, so that they are best claimed and settled together."""
+        return self._pace.is_flood(self._loop.time())
+
+    @property
+    def unbegun(self) -> Collection[int]:
+        """After the end: the sequences of the jobs that were started and that no worker had begun."""
+        return {job.job.sequence for job in self._waiting}
 
     def want(self, backlog: int) -> None:
         """So many jobs wait for a worker: start some, as many as seems useful."""
-        self._fleet.want(backlog)
+        self._fleet.want(backlog + len(self._waiting))
 
     def start(self, job: Job) -> None:
-        """Run on an idle worker. Raises `RuntimeError` when there is none."""
-        if not self.idle:
-            raise RuntimeError("no worker is idle")
-        worker = self._fleet.take()
-        worker.running = RunningJob(
+        """Run it as soon as a worker takes it."""
+        worker = self._next_worker()
+        if worker is None:
+            self._waiting.append(self._running_job(job))
+            return
+        self._give(worker, self._running_job(job, worker.mark if self.is_flooded else ""))
+        if self._options.memory_limit is not None:
+            self._timers.later(limits.MEMORY_INTERVAL, self._look_at_memory)
+
+    def _next_worker(self) -> WorkerProcess | None:
+        if self.is_flooded:
+            lanes = self._open_lanes()
+            if lanes and (len(self._fleet.busy) >= LANES or not self._fleet.idle):
+                return min(lanes, key=lambda worker: len(worker.queued))
+        return self._fleet.take() if self._fleet.idle else None
+
+    def _running_job(self, job: Job, mark: str = "") -> RunningJob:
+        return RunningJob(
             job=job,
-            output=AttemptOutput(job.sequence, job.attempt),
-            begun=self._loop.time(),
-            deadline=self._loop.call_later(job.max_duration, self._time_out, worker),
-        )
-        self._busy[job.sequence] = worker
-        worker.connection.send(
-            Run(
+            run=Run(
                 execution_id=job.execution_id,
                 attempt=job.attempt,
                 function=job.function,
@@ -176,23 +208,98 @@ class ProcessPool:
                 arguments=job.arguments,
                 token=self._token(job.execution_id),
                 endpoint=self.endpoint,
-            )
+                mark=mark,
+                debug_port=job.debug_port,
+                slow=0.0 if job.faults is None else job.faults.slow,
+                fail="" if job.faults is None else job.faults.failure_of(job.attempt),
+            ),
+            output=AttemptOutput(job.sequence, job.attempt),
         )
-        if self._options.memory_limit is not None:
-            self._timers.later(limits.MEMORY_INTERVAL, self._look_at_memory)
+
+    def _give(self, worker: WorkerProcess, job: RunningJob) -> None:
+        """Raises nothing: a worker that does not take it is about to be gone."""
+        try:
+            worker.give(job)
+        except OSError:
+            self._waiting.append(job)
+            return
+        self._busy[job.job.sequence] = worker
+        if worker.running is None:
+            self._begin_next(worker)
+        else:
+            self._timers.later(PATIENCE, self._look_at_lanes)
+
+    def _begin_next(self, worker: WorkerProcess) -> None:
+        """The worker runs its next job, if it has one."""
+        if not worker.queued:
+            return
+        job = worker.running = worker.queued.popleft()
+        job.begun = self._loop.time()
+        job.deadline = self._loop.call_later(job.job.max_duration, self._time_out, worker, job)
+
+    # --- several jobs for a worker ------------------------------------------------------------
+
+    def _open_lanes(self) -> list[WorkerProcess]:
+        """The workers that can be given one job more."""
+        current = self._fleet.current
+        return [one for one in self._fleet.busy if one.takes_more() and one.generation is current]
+
+    def _look_at_lanes(self) -> None:
+        """Jobs behind one that takes long are for other workers."""
+        for worker in self._fleet.busy:
+            if worker.queued:
+                worker.connection.drain()  # what has ended need not be asked
+            job = worker.running
+            if job is not None and worker.queued and self._loop.time() - job.begun >= PATIENCE:
+                self._pace.slow_down()
+                self._recall(worker)
+        if any(worker.queued for worker in self._fleet.busy):
+            self._timers.later(PATIENCE, self._look_at_lanes)
+        self._give_waiting()
+
+    def _recall(self, worker: WorkerProcess) -> None:
+        """Take back what the worker has not begun. What it runs then, it will run to its end."""
+        for job in worker.take_back():
+            job.stop_clock()
+            del self._busy[job.job.sequence]
+            self._waiting.append(job)
+        worker.connection.drain()  # what ended before the rest was taken back
+        if worker.running is None and worker.state == "busy":
+            self._fleet.put_back(worker)
+
+    def _give_waiting(self) -> None:
+        """Those that were taken back come first."""
+        while self._waiting and self._fleet.idle and not self._loads:
+            job = self._waiting.popleft()
+            self._give(self._fleet.take(), self._running_job(job.job))
+        if self._waiting:
+            self._fleet.want(len(self._waiting))
 
     def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
         """Reply to a request: a JSON value, or an error as `wire.error_to_json` makes it."""
         worker = self._busy.get(sequence)
-        if worker is not None and worker.running is not None:
-            worker.running.waits.discard(request)
+        job = None if worker is None else worker.running
+        if worker is not None and job is not None and job.job.sequence == sequence:
+            job.waits.discard(request)
             worker.connection.send(Answer(request=request, result=result, error=error))
 
     def kill(self, sequence: int) -> None:
         """End the attempt and every process it started; `on_end` follows within 2 s with end "killed"."""
         worker = self._busy.get(sequence)
-        if worker is not None:
-            self._end(worker, "killed", None)
+        if worker is not None and worker.queued:
+            self._recall(worker)
+        for job in self._waiting:
+            if job.job.sequence == sequence:
+                self._waiting.remove(job)
+                job.fate = ("killed", None)
+                self._report(job)
+                break
+        else:
+            worker = self._busy.get(sequence)
+            running = None if worker is None else worker.running
+            if worker is not None and running is not None and running.job.sequence == sequence:
+                self._end(worker, running, "killed", None)
+        self._give_waiting()
 
     def execution_of(self, token: str) -> str | None:
         """The id of the execution that got that token; None for any other text."""
@@ -207,28 +314,31 @@ class ProcessPool:
 
     # --- limits -----------------------------------------------------------------------------
 
-    def _time_out(self, worker: WorkerProcess) -> None:
-        if worker.running is not None:
-            self._end(worker, "timed_out", limits.timed_out(worker.running.job.max_duration))
+    def _time_out(self, worker: WorkerProcess, job: RunningJob) -> None:
+        self._end(worker, job, "timed_out", limits.timed_out(job.job.max_duration))
 
     def _look_at_memory(self) -> None:
         limit = self._options.memory_limit
         if limit is None:
             return
-        for worker in tuple(self._busy.values()):
+        for worker in self._fleet.busy:
+            if worker.running is not None and worker.running.job.debug_port:
+                continue  # the debugger needs some too
             used = 0 if worker.pid is None else tree.resident_bytes(worker.pid)
-            if used > limit:
-                self._end(worker, "out_of_memory", limits.out_of_memory(used, limit))
+            if used > limit and worker.running is not None:
+                self._end(worker, worker.running, "out_of_memory", limits.out_of_memory(used, limit))
         if self._busy:
             self._timers.later(limits.MEMORY_INTERVAL, self._look_at_memory)
 
-    def _end(self, worker: WorkerProcess, end: End, failure: Failure | None) -> None:
+    def _end(self, worker: WorkerProcess, job: RunningJob, end: End, failure: Failure | None) -> None:
         """Decide how a running attempt ends. The first decision stands, but for the scheduler's."""
-        running = worker.running
-        if running is None:
-            return
-        if running.fate is None or end == "killed":
-            running.fate = (end, failure)
+        if worker.queued:
+            self._recall(worker)  # they are not to blame
+            self._give_waiting()
+        if worker.running is not job:
+            return  # it has just ended by itself
+        if job.fate is None or end == "killed":
+            job.fate = (end, failure)
         self._fleet.kill(worker)
 
     # --- what workers say -------------------------------------------------------------------
@@ -253,27 +363,38 @@ class ProcessPool:
                 self._fleet.kill(worker)  # not our protocol
 
     def _has_capacity(self) -> None:
-        if self.idle and not self._is_closing:
+        if self._is_closing:
+            return
+        self._give_waiting()
+        if self.room:
             self._listener.on_capacity()
 
     def _long_running(self) -> int:
         """How many attempts leave the CPU to more workers."""
         now = self._loop.time()
-        return sum(worker.leaves_the_cpu(now) for worker in self._busy.values())
+        return sum(worker.leaves_the_cpu(now) for worker in self._fleet.busy)
 
-    def _ended(self, worker: WorkerProcess, running: RunningJob, frame: Returned | Raised) -> None:
-        running.ended = frame
-        running.deadline.cancel()
-        worker.drain()
-        notes = [running.output.system(note, self._now()) for note in frame.notes]
+    def _ended(self, worker: WorkerProcess, job: RunningJob, frame: Returned | Raised) -> None:
+        job.ended = frame
+        job.stop_clock()
+        self._pace.ended(self._loop.time(), frame.seconds)
+        if job.may_be_followed and not frame.leaving:
+            worker.end_output(marked=frame.marked)
+        else:
+            worker.drain()
+        notes = [job.output.system(note, self._now()) for note in frame.notes]
         if frame.leaving:  # over when its process is: something of the attempt may still run there
             self._tell(notes)
+            self._recall(worker)
+            self._give_waiting()
             self._fleet.kill_soon(worker)
             return
-        self._tell([*running.output.finish(self._now()), *notes])
+        self._tell([*job.output.finish(self._now()), *notes])
         self._release(worker)
-        self._report(running)
-        self._fleet.put_back(worker)
+        self._report(job)
+        self._begin_next(worker)
+        if worker.running is None:
+            self._fleet.put_back(worker)
 
     def _printed(self, worker: WorkerProcess, stream: Stream, data: bytes) -> None:
         if worker.running is not None:
@@ -292,12 +413,15 @@ class ProcessPool:
         worker = self._fleet.exited(number, status)
         if worker is None:
             return
-        running = worker.running
-        if running is not None:
-            running.deadline.cancel()
-            self._tell(running.output.finish(self._now()))
+        self._recall(worker)
+        job = worker.running
+        if job is not None:
+            job.stop_clock()
+            self._tell(job.output.finish(self._now()))
             self._release(worker)
-            self._report(running, status)
+            self._report(job, status)
+        worker.close()
+        self._give_waiting()
         self._fleet.grow()
 
     def _release(self, worker: WorkerProcess) -> None:

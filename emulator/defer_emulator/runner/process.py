@@ -1,10 +1,12 @@
-"""One worker process, as the pool sees it: a channel, two pipes, and the job that it runs."""
+"""One worker process, as the pool sees it: a channel, two pipes, the job that it runs and those behind it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,26 +15,38 @@ from defer_client.models import Failure
 from defer_emulator.domain.jobs import End, Job
 from defer_emulator.runner import growth
 from defer_emulator.runner.connection import Connection, readable
-from defer_emulator.runner.frames import Frame, Raised, Returned
+from defer_emulator.runner.frames import Frame, Raised, Returned, Run
 from defer_emulator.runner.output import AttemptOutput, Stream
-from defer_emulator.runner.zygote import Generation
+from defer_emulator.runner.pace import DEPTH
+from defer_emulator.runner.queue import JobQueue
+from defer_emulator.runner.zygote import Descriptors, Generation
 from defer_emulator.workers import tree
 
 _READ = 64 * 1024  # bytes: what a pipe holds
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RunningJob:
-    """What a busy worker is at."""
+    """A job that was given to a worker."""
 
     job: Job
+    run: Run
     output: AttemptOutput
-    begun: float  # on the loop's clock
-    deadline: asyncio.TimerHandle
+    begun: float = 0.0  # on the loop's clock; while it waits behind another one, nothing yet
+    deadline: asyncio.TimerHandle | None = None
     waits: set[int] = field(default_factory=set)  # requests that wait for another execution
     ended: Returned | Raised | None = None  # what it has said
     fate: tuple[End, Failure | None] | None = None  # decided here: it is being killed
     is_long: bool = False  # see `WorkerProcess.leaves_the_cpu`
+
+    @property
+    def may_be_followed(self) -> bool:
+        """Whether its output can be told from that of a job behind it."""
+        return bool(self.run.mark)
+
+    def stop_clock(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
 
 
 class WorkerProcess:
@@ -52,21 +66,26 @@ class WorkerProcess:
         self.generation = generation
         self.unclaimed = b""  # the end of what it printed outside of any attempt
         self.pid: int | None = None
-        self.state: Literal["starting", "idle", "busy", "leaving"] = "starting"
+        self.state: Literal["starting", "idle", "busy", "leaving", "gone"] = "starting"
         self.running: RunningJob | None = None
+        self.queued: deque[RunningJob] = deque()  # behind it
         self.idle_since = 0.0
+        self.mark = f"\x1e{secrets.token_hex(16)}"
+        """Printed where the output of one attempt ends and that of the next begins."""
         self._loop = loop
         self._on_output = on_output
+        self._held: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}  # printed by whom is not known yet
+        self._jobs = JobQueue()
         ours, theirs = socket.socketpair()
         out, out_end = os.pipe()
         err, err_end = os.pipe()
-        self.child_descriptors = (theirs.detach(), out_end, err_end)
+        self.child_descriptors: Descriptors = (theirs.detach(), out_end, err_end, self._jobs.workers_end())
         """For the fork server. Whoever sends them closes them."""
         self.connection = Connection(loop, ours, lambda frame: on_frame(self, frame), lambda: on_end(self))
         self._pipes: dict[int, Stream] = {out: "stdout", err: "stderr"}
         for descriptor in (out, err):
             os.set_blocking(descriptor, False)
-            loop.add_reader(descriptor, self._read, descriptor)
+            loop.add_reader(descriptor, self._printed, descriptor)
 
     def leaves_the_cpu(self, now: float) -> bool:
         """Whether its job is one beside which another worker is of use: it waits for another execution,
@@ -83,18 +102,84 @@ class WorkerProcess:
         """One that has said something sleeps because it was not listened to yet."""
         return self.pid is not None and tree.is_asleep(self.pid) and not self.connection.has_unread()
 
+    # --- jobs -------------------------------------------------------------------------------
+
+    def give(self, job: RunningJob) -> None:
+        """Let it run the job, after those that it has. Raises `OSError` when there is no room."""
+        if not self._jobs.put(job.run):
+            self.connection.send(job.run)
+        self.queued.append(job)
+
+    def takes_more(self) -> bool:
+        """Whether a job may follow its last one at once."""
+        last = self.queued[-1] if self.queued else self.running
+        return (
+            last is not None and last.may_be_followed and last.fate is None and len(self.queued) < DEPTH - 1
+        )
+
+    def take_back(self) -> list[RunningJob]:
+        """Of its jobs, those that it has not begun. It cannot begin them any more."""
+        count = self._jobs.take_back()
+        jobs = [*([] if self.running is None else [self.running]), *self.queued]
+        begun, back = jobs[: len(jobs) - count], jobs[len(jobs) - count :]
+        if self.running in back:
+            self.running = None
+        self.queued = deque(job for job in begun if job is not self.running)
+        return back
+
+    # --- what it prints ---------------------------------------------------------------------
+
     def drain(self) -> None:
-        """Take what is in the pipes now, without waiting for more."""
+        """Take what is in the pipes now, without waiting for more. All of it belongs to the job that runs."""
+        self._empty_pipes()
+        for stream, held in tuple(self._held.items()):
+            self._held[stream] = held.replace(self.mark.encode(), b"")
+            self._tell(stream, len(self._held[stream]))
+
+    def end_output(self, *, marked: bool) -> None:
+        """A job that may be followed by others is over: tell the rest of what it has printed. Without the
+        mark it has printed nothing, and what is here is the next one's."""
+        if not marked:
+            return
+        self._empty_pipes()
+        mark = self.mark.encode()
+        for stream in self._held:
+            end = self._held[stream].find(mark)
+            if end < 0:  # the function has closed the pipe
+                end = len(self._held[stream])
+            self._tell(stream, end)
+            self._held[stream] = self._held[stream][len(mark) :]
+
+    def _empty_pipes(self) -> None:
         for descriptor in tuple(self._pipes):
             waiting = readable(descriptor)
             while waiting > 0 and descriptor in self._pipes:
                 waiting -= self._read(descriptor)
 
-    def close(self) -> None:
-        """Close everything. An idle worker exits when its channel ends."""
-        self.connection.close()
-        for descriptor in tuple(self._pipes):
-            self._close_pipe(descriptor)
+    def _printed(self, descriptor: int) -> None:
+        """A pipe has something."""
+        stream = self._pipes[descriptor]
+        self._read(descriptor)
+        if self.queued:
+            # Has the job ended before this was printed? The end of one is said before the next begins.
+            self.connection.drain()
+        self._tell(stream, self._unmarked(stream))
+
+    def _unmarked(self, stream: Stream) -> int:
+        """How much was certainly printed before the next mark."""
+        held = self._held[stream]
+        start = held.rfind(self.mark[0].encode())
+        if start < 0:
+            return len(held)
+        first = held.find(self.mark.encode())
+        if first >= 0:
+            return first
+        return start if self.mark.encode().startswith(held[start:]) else len(held)
+
+    def _tell(self, stream: Stream, size: int) -> None:
+        data, self._held[stream] = self._held[stream][:size], self._held[stream][size:]
+        if data:
+            self._on_output(self, stream, data)
 
     def _read(self, descriptor: int) -> int:
         try:
@@ -104,10 +189,23 @@ class WorkerProcess:
         except OSError:
             data = b""
         if data:
-            self._on_output(self, self._pipes[descriptor], data)
+            self._held[self._pipes[descriptor]] += data
         else:
             self._close_pipe(descriptor)
         return len(data) or _READ
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def hang_up(self) -> None:
+        """An idle worker exits then."""
+        self.connection.close()
+        self._jobs.close()
+
+    def close(self) -> None:
+        """It is gone: close everything."""
+        self.hang_up()
+        for descriptor in tuple(self._pipes):
+            self._close_pipe(descriptor)
 
     def _close_pipe(self, descriptor: int) -> None:
         self._loop.remove_reader(descriptor)

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import itertools
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from defer_emulator.interpreter import WorkersUnavailable
 from defer_emulator.runner.frames import Exited, Forked, ForkFailed, Frame
 from defer_emulator.runner.loading import (
     ImportProblem,
@@ -17,16 +19,17 @@ from defer_emulator.runner.loading import (
     LoadResult,
     ModuleFile,
     PoolOptions,
-    WorkersUnavailable,
     load_frame,
     load_result,
 )
-from defer_emulator.runner.zygote import PROJECT_VARIABLE, Base, Generation, ImportStopped
+from defer_emulator.runner.zygote import PROJECT_VARIABLE, Base, Descriptors, Generation, ImportStopped
 from defer_emulator.workers import tree
 
 _END_WITHIN = 1.5  # seconds for everything to be gone
 _PAUSE = 0.005  # seconds between looks at what is being ended
 _KILLED = -9
+_HINT = "hint: "  # begins the last line of an interpreter that knows what would help
+_OTHER_PYTHON = "choose another Python: --python, or `python` in the configuration"
 _FORKS_SAFELY = sys.platform.startswith("linux")
 
 
@@ -91,7 +94,7 @@ class Servers:
             generation.spawn_from_now_on()
         return generation, load_result(self._loads, described, stopped, generation.output)
 
-    def start_worker(self, generation: Generation, number: int, descriptors: tuple[int, int, int]) -> None:
+    def start_worker(self, generation: Generation, number: int, descriptors: Descriptors) -> None:
         generation.workers.add(number)
         generation.start_worker(number, descriptors)
 
@@ -182,10 +185,11 @@ class Servers:
         """An interpreter that cannot run our code ends at once: say what it said."""
         if base.was_heard:
             return
-        said = base.said.splitlines()
+        said = base.said.splitlines() or ["no answer"]
+        hint = said.pop().removeprefix(_HINT) if said[-1].startswith(_HINT) else _OTHER_PYTHON
+        reason = said[-1] if re.match(r"\w+Error\b", said[-1]) else said[0]  # a traceback, or a message
         raise WorkersUnavailable(
-            f"the project's Python ({self._options.python}) does not run: {(said or ['no answer'])[-1]}",
-            hint="correct `python` in the project's configuration; it must be Python 3.10 or newer",
+            f"the project's Python ({self._options.python}) cannot run functions: {reason}", hint=hint
         )
 
     def _base_ended(self) -> None:

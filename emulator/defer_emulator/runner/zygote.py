@@ -11,15 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import defer_emulator
+from defer_emulator.interpreter import WorkersUnavailable
 from defer_emulator.runner.connection import Connection
 from defer_emulator.runner.frames import Described, Fork, Frame, Importing, Kill, Load, Spawn
 from defer_emulator.runner.limits import how
-from defer_emulator.runner.loading import PoolOptions, WorkersUnavailable
+from defer_emulator.runner.loading import PoolOptions
 from defer_emulator.runner.output import LineSplitter
 
 EMULATOR_VARIABLE = "DEFER_EMULATOR_ID"
 PROJECT_VARIABLE = "DEFER_PROJECT_ID"
 TOKEN_VARIABLE = "DEFER_EXECUTION_TOKEN"
+
+Descriptors = tuple[int, int, int, int]
+"""Of a worker: its channel, its stdout, its stderr, and where it takes jobs from."""
 
 _MAIN = Path(defer_emulator.__path__[0]) / "workers" / "python" / "__main__.py"
 _POLL = 0.002  # seconds between looks at a process that is about to end
@@ -47,7 +51,7 @@ class Base:
         environment.pop(TOKEN_VARIABLE, None)  # of an execution that has started this emulator
         try:
             self.process = subprocess.Popen(
-                [options.python, str(_MAIN), "base", str(theirs.fileno())],
+                [options.python, str(_MAIN), "base", str(theirs.fileno()), options.client],
                 pass_fds=[theirs.fileno()],
                 cwd=options.root,
                 env=environment,
@@ -60,7 +64,7 @@ class Base:
             ours.close()
             raise WorkersUnavailable(
                 f"the project's Python cannot be started: {error}",
-                hint="correct `python` in the project's configuration",
+                hint="choose another Python: --python, or `python` in the configuration",
             ) from None
         finally:
             theirs.close()
@@ -129,6 +133,7 @@ class Generation:
         self._loop = loop
         self._on_frame = on_frame
         self._importing = ""
+        self._begun = loop.time()  # with that import
         self._progress = asyncio.Event()
         self._described: Described | None = None
         self._status: int | None = None
@@ -152,15 +157,17 @@ class Generation:
                 raise ImportStopped(self._importing, f"importing it ended the process: {how(self._status)}")
             self._progress.clear()
             try:
-                await asyncio.wait_for(self._progress.wait(), timeout)
+                await asyncio.wait_for(self._progress.wait(), self._begun + timeout - self._loop.time())
             except asyncio.TimeoutError:
+                if self._loop.time() < self._begun + timeout:
+                    continue  # another file has its turn by now
                 said = f"importing it did not end within {timeout:g} s"
                 raise ImportStopped(self._importing, said) from None
         self._read()
         self.output += self._splitter.finish()
         return self._described
 
-    def start_worker(self, number: int, descriptors: tuple[int, int, int]) -> None:
+    def start_worker(self, number: int, descriptors: Descriptors) -> None:
         if self.is_spawning:
             self._base.connection.send(Spawn(number=number), descriptors)
         else:
@@ -185,6 +192,8 @@ class Generation:
 
     def ended(self, status: int) -> None:
         """The base says that it is gone, with all that was below it."""
+        if not self.is_loaded:
+            self._connection.drain()  # which file it was importing: its last words may come after those
         self._status = status
         self._progress.set()
         self.close()
@@ -192,8 +201,7 @@ class Generation:
     def _receive(self, frame: Frame) -> None:
         match frame:
             case Importing(file=file):
-                self._importing = file
-                self._progress.set()
+                self._importing, self._begun = file, self._loop.time()
             case Described():
                 self._described = frame
                 self._progress.set()

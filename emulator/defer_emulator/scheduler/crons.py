@@ -86,4 +86,6 @@ def fire(tx: Transaction, crons: CronTable) -> list[Due]:
         for minute in cron.minutes:
             tx.fire_cron(cron.function, minute)
         tx.cron_seen(cron.function, cron.seen)
+        if cron.first_missed is not None:
+            tx.cron_missed(cron.function, cron.first_missed, cron.missed)
     return due

@@ -8,6 +8,7 @@ what it wanted to settle stays here and is tried again.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -45,6 +46,7 @@ from defer_emulator.scheduler.waits import Answer, Waits
 POLL_INTERVAL = 0.05  # seconds: how late a lost wake-up may be noticed
 RETRY_INTERVAL = 1.0  # seconds between tries to write a file that cannot be written
 POKE_INTERVAL = 0.003  # seconds: how long a call may wait to be seen while every worker is busy
+FLOOD_INTERVAL = 0.003  # seconds: how long a call or an end may wait for others in a flood of short jobs
 BATCH_INTERVAL = 0.001  # seconds: how long an end may wait for others, while others run
 LOG_INTERVAL = 0.05  # seconds: how late a line that was printed can be read
 PARKED_FOR = 0.05  # seconds without a request, after which who waits does nothing else, as far as can be told
@@ -71,6 +73,9 @@ class Scheduler:
     an execution, named by its id, calls others; `chance` gives numbers from 0 to 1. `quiet_in` says in how
     many seconds executions that wait are known to do nothing beside it, given when one of them was last
     active (by `time.monotonic()`); None: that is unknown, and `wake` will be called.
+
+    Executions of the functions in `debug` wait for a debugger on that port, one at a time. No execution times
+    out then: whoever waits for one of them has to wait longer too.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Scheduler:
         backend_for: Callable[[str], Backend],
         max_concurrency: int = 100,
         only: Collection[str] = (),
+        debug: Mapping[str, int] | None = None,
         chance: Callable[[], float] = random.random,
         quiet_in: Callable[[float], float | None] = _after_pause,
     ) -> None:
@@ -91,6 +97,7 @@ class Scheduler:
         self._backend_for = backend_for
         self._max_concurrency = max_concurrency
         self._only = frozenset(only)
+        self._debug = debug or {}
         self._chance = chance
         self._known_quiet_in = quiet_in
         self._functions: dict[str, RegisteredFunction] = {}
@@ -181,7 +188,15 @@ class Scheduler:
             self._clock.abandon(tx)
             tx.settle([self._completion(attempt, end, tx.now) for attempt, end in self._ended])
             tx.append_logs(self._logs)
-            tx.settle([self._interrupted(attempt.running, tx.now) for attempt in self._active.values()])
+            unbegun = self._pool.unbegun
+            tx.settle(
+                [
+                    settlement.release(attempt.running, now=tx.now)
+                    if sequence in unbegun
+                    else self._interrupted(attempt.running, tx.now)
+                    for sequence, attempt in self._active.items()
+                ]
+            )
         self._ended.clear()
         self._logs.clear()
         self._active.clear()
@@ -198,11 +213,16 @@ class Scheduler:
         self._epoch = tx.epoch
         self._functions = {function.spec.name: function for function in functions}
         self._limits = {
-            name: Limits(concurrency=function.spec.concurrency, action=function.spec.max_concurrency_action)
+            name: self._limits_of(function.spec)
             for name, function in self._functions.items()
             if function.status == "ready" and (not self._only or name in self._only)
         }
         self._crons.update(functions)
+
+    def _limits_of(self, spec: FunctionSpec) -> Limits:
+        if spec.name in self._debug:  # there is one port for them
+            return Limits(concurrency=1, action="keep")
+        return Limits(concurrency=spec.concurrency, action=spec.max_concurrency_action)
 
     # --- waking up ------------------------------------------------------------------------
 
@@ -212,8 +232,11 @@ class Scheduler:
             self._soon = asyncio.get_running_loop().call_soon(self._tick_now)
 
     def poke(self) -> None:
-        """Another process has written. While nothing more could start, many such calls share one tick."""
-        if self._pool.idle and self._free_places():
+        """Another process has written. In a flood, or while nothing more could start, many such calls share
+        one tick."""
+        if self._pool.is_flooded:
+            self._wake_within(FLOOD_INTERVAL)
+        elif self._pool.room and self._free_places():
             self.wake()
         else:
             self._wake_within(POKE_INTERVAL)
@@ -333,7 +356,7 @@ class Scheduler:
     def _claim(self, tx: Transaction) -> Claim:
         if not self._claiming:
             return Claim(started=(), cancelled=(), backlog=0, next_due=None)
-        places = min(self._free_places(), self._pool.idle)
+        places = min(self._free_places(), self._pool.room)
         return tx.claim(self._limits, places, self._pool.generation)
 
     def _quiet_in(self, claim: Claim) -> float | None:
@@ -397,7 +420,9 @@ class Scheduler:
                     function=running.function,
                     module=spec.module,
                     arguments=running.arguments,
-                    max_duration=spec.max_duration,
+                    max_duration=math.inf if self._debug else spec.max_duration,
+                    faults=running.faults,
+                    debug_port=self._debug.get(running.function, 0),
                 )
             )
             self._tell.started(now, running)
@@ -425,8 +450,12 @@ class Scheduler:
     # --- what the pool tells --------------------------------------------------------------
 
     def on_capacity(self) -> None:
-        """While more waits than can run, the ends of a millisecond share one tick."""
-        if self._has_backlog and len(self._ended) < self._places_taken():
+        """While more waits than can run, the ends of a millisecond share one tick; in a flood, of more."""
+        if self._has_backlog and len(self._ended) >= len(self._active):
+            self.wake()
+        elif self._pool.is_flooded:
+            self._wake_within(FLOOD_INTERVAL)
+        elif self._has_backlog and len(self._ended) < self._places_taken():
             self._wake_within(BATCH_INTERVAL)
         else:
             self.wake()

@@ -13,7 +13,7 @@ from defer_client.models import Outcome
 from defer_emulator.clock import EmulatedClock
 from defer_emulator.domain.clock_moves import ClockMove
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, FunctionStatus, RegisteredFunction
-from defer_emulator.domain.jobs import End, Job, JobEnd, PoolListener
+from defer_emulator.domain.jobs import End, Job, JobEnd, Pool, PoolListener
 from defer_emulator.domain.work import Change, Claim, Completion, Limits, LogChunk, Running
 
 # --- the store --------------------------------------------------------------------------------
@@ -50,13 +50,16 @@ class Transaction(Protocol):
         """
 
     def running(self) -> list[Running]:
-        """All that are started or aborting, oldest first."""
+        """All that are started or aborting, oldest first; without those that a process of a person's runs."""
 
     def fire_cron(self, function: str, minute: int) -> Change | None:
         """Create the execution of a cron's minute, once for each minute and clock epoch; else None."""
 
     def cron_seen(self, function: str, minute: int) -> None:
         """Minutes up to this one never fire again."""
+
+    def cron_missed(self, function: str, first: int, count: int) -> None:
+        """Remember that so many minutes, from `first` on, were not fired and never will be."""
 
     def register(
         self,
@@ -109,33 +112,6 @@ class SchedulerStore(Protocol):
 
     def outcomes(self, ids: Collection[str]) -> dict[str, Outcome]:
         """How these executions ended; those that have not are left out."""
-
-
-# --- the pool ---------------------------------------------------------------------------------
-
-
-class Pool(Protocol):
-    """The worker processes. All methods return at once."""
-
-    @property
-    def generation(self) -> int:
-        """Number of the code that idle workers run."""
-
-    @property
-    def idle(self) -> int:
-        """Workers that can take a job now. 0 while new code is loading."""
-
-    def want(self, backlog: int) -> None:
-        """So many jobs wait for a worker: start some, as many as seems useful."""
-
-    def start(self, job: Job) -> None:
-        """Run on an idle worker. Raises `RuntimeError` when there is none."""
-
-    def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
-        """Reply to a request: a JSON value, or an error as `wire.error_to_json` makes it."""
-
-    def kill(self, sequence: int) -> None:
-        """End the attempt and every process it started; `on_end` follows within 2 s with end "killed"."""
 
 
 # --- what it tells ----------------------------------------------------------------------------

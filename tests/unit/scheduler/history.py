@@ -55,7 +55,7 @@ class SlowPool(FakePool):
         self._on_resume = on_resume
 
     def start(self, job: Job) -> None:
-        assert self.idle > 0, "started without an idle worker"
+        assert self.room > 0, "started without an idle worker"
         super().start(job)
         self._on_start(job)
 

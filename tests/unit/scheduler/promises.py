@@ -165,7 +165,7 @@ class CheckedHistory(History):
         assert free <= 0 or not self.resumable(), "a parent that could go on has a place"
         waiting = self.runnable()
         if waiting and free > 0:
-            assert pool.idle <= 0, f"{waiting[0]['sequence']} could run"
+            assert pool.room <= 0, f"{waiting[0]['sequence']} could run"
             assert pool.wanted, "the pool is asked for workers"
         for row in executions:
             if row["state"] == "created" and row["started_at"] is None:

@@ -14,10 +14,10 @@ import traceback  # noqa: F401
 from typing import NoReturn
 
 from defer_emulator.workers.python import generation
-from defer_emulator.workers.python.fork_server import ForkServer
+from defer_emulator.workers.python.fork_server import OF_GENERATION, ForkServer
 
 
 def main(descriptor: int) -> NoReturn:
     """Serve the socket with that number until its other end is gone."""
     faulthandler.enable()  # a crash in C code leaves its traceback in the attempt's log
-    ForkServer(socket.socket(fileno=descriptor), generation.main).serve()
+    ForkServer(socket.socket(fileno=descriptor), generation.main, OF_GENERATION).serve()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-import queue
 import socket
 import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 from typing import Any
 
 from defer_client import wire
 from defer_client.errors import BackendError
 from defer_emulator.runner.frames import (
+    LONGEST_JOB,
+    ON_CHANNEL,
     Answer,
     CancelRequest,
     Decoder,
@@ -22,6 +24,7 @@ from defer_emulator.runner.frames import (
     ProtocolError,
     Request,
     Run,
+    decode,
     encode,
 )
 
@@ -29,20 +32,21 @@ READER_THREAD = "defer-channel"
 
 
 class Channel:
-    """Frames in and out.
+    """Frames in and out, and the jobs.
 
-    An idle worker reads on its main thread: no hop between threads. The first request to the backend
-    starts a thread that reads from then on, for answers come while the main thread is busy.
+    Jobs are read on the main thread: no hop between threads. The first request to the backend starts a
+    thread that reads frames, for answers come while the main thread is busy.
     """
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, queue: socket.socket) -> None:
         self._socket = end
         self._socket.setblocking(True)
+        self._queue = queue
         self._decoder = Decoder()
         self._sending = threading.Lock()
         self._starting = threading.Lock()
         self._reader: threading.Thread | None = None
-        self._jobs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._long_jobs: SimpleQueue[Run] = SimpleQueue()
         self._waiting: dict[int, concurrent.futures.Future[Any]] = {}
         self._last_request = 0
         self._abandoned = False
@@ -65,12 +69,22 @@ class Channel:
 
     def next_job(self) -> Run:
         """Wait for the next one. Without a pool there is none: the process ends."""
+        try:
+            data = self._queue.recv(LONGEST_JOB)
+        except OSError:
+            data = b""
+        job = self._long_job() if data == ON_CHANNEL else decode(data) if data else None
+        if not isinstance(job, Run):
+            os._exit(0)
+        return job
+
+    def _long_job(self) -> Run | None:
         if self._reader is not None:
-            return self._jobs.get()
+            return self._long_jobs.get()
         for frame in self._frames():
             if isinstance(frame, Run):
                 return frame
-        os._exit(0)
+        return None
 
     def _frames(self) -> Iterator[Frame]:
         """Until the pool closes its end."""
@@ -112,7 +126,7 @@ class Channel:
         for frame in self._frames():
             match frame:
                 case Run():
-                    self._jobs.put(frame)
+                    self._long_jobs.put(frame)
                 case Answer():
                     self._complete(frame)
                 case _:
@@ -132,3 +146,4 @@ class Channel:
         """In a process that the function has forked: the channel belongs to its parent."""
         self._abandoned = True
         self._socket.close()
+        self._queue.close()

@@ -37,13 +37,23 @@ def describe(load: Load, announce: Callable[[str], None]) -> Described:
     for module_name, file, name in load.modules:
         announce(file)
         try:
-            functions.append(_describe(_import(module_name, load.root, file), file, name))
+            module = import_source(module_name, load.root, file)
+            functions.append(describe_function(find_function(module, name), name, module_name, file))
         except BaseException as error:
             problems.append({"source": file, "function": name, **problem(error, load.root, file)})
         unforkable = unforkable or _left_behind(file, before)
     return Described(
-        functions=functions, problems=problems, modules=_project_files(load.root), unforkable=unforkable
+        functions=functions,
+        problems=problems,
+        modules=_project_files(load.root),
+        unforkable=unforkable,
+        python=python_version(),
     )
+
+
+def python_version() -> str:
+    """`3.12.1`."""
+    return ".".join(map(str, sys.version_info[:3]))
 
 
 def problem(error: BaseException, root: str, source: str) -> JsonObject:
@@ -77,7 +87,8 @@ def find_function(module: ModuleType, name: str) -> DeferredFunction[..., Any]:
     raise ImportRefused(f"no background function named {name}: a file holds one, named after the file")
 
 
-def _import(name: str, root: str, file: str) -> ModuleType:
+def import_source(name: str, root: str, file: str) -> ModuleType:
+    """The module of that name, which must be that file. Raises `ImportRefused` and what importing raises."""
     module = importlib.import_module(name)
     source = getattr(module, "__file__", None)
     if source is None or os.path.realpath(source) != os.path.realpath(os.path.join(root, file)):
@@ -85,15 +96,17 @@ def _import(name: str, root: str, file: str) -> ModuleType:
     return module
 
 
-def _describe(module: ModuleType, file: str, name: str) -> JsonObject:
-    function = find_function(module, name)
+def describe_function(
+    function: DeferredFunction[..., Any], name: str, module: str, file: str
+) -> JsonObject:
+    """A `FunctionSpec` as JSON. `file` is the function's, relative to the project's root."""
     original = inspect.unwrap(function.original)
     code = getattr(original, "__code__", None)
     options = function.options
     doc = inspect.getdoc(original)
     return {
         "name": name,
-        "module": module.__name__,
+        "module": module,
         "file": file,
         "line": 1 if code is None else _line_of_def(code.co_filename, code.co_firstlineno),
         "kind": function.kind,

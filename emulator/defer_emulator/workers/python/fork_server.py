@@ -19,17 +19,21 @@ from defer_emulator.runner.frames import Decoder, Exited, Fork, Forked, ForkFail
 from defer_emulator.workers import tree
 
 _MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
-_DESCRIPTORS = 3  # channel, stdout, stderr
+OF_GENERATION = 3  # descriptors: channel, stdout, stderr
+OF_WORKER = 4  # and where it takes its jobs from
 
-Child = Callable[[socket.socket], object]
+Child = Callable[..., object]
+"""What the new process runs, with its channel and, if it is a worker, its jobs: sockets."""
 
 
 class ForkServer:
     """Serves one control socket. When its other end is gone, everything below this process is ended."""
 
-    def __init__(self, control: socket.socket, child: Child) -> None:
+    def __init__(self, control: socket.socket, child: Child, descriptors: int) -> None:
+        """`descriptors` is how many a child is given."""
         self._control = control
         self._child = child
+        self._count = descriptors
         self._pids: dict[int, int] = {}  # number → pid
         self._own = frozenset(tree.children(os.getpid()))  # what the project's imports have started
         self._descriptors: list[int] = []  # received, not yet used
@@ -70,17 +74,17 @@ class ForkServer:
     def _obey(self, frame: Frame) -> None:
         match frame:
             case Fork(number=number):
-                self._start(number, self._become_child)
+                self._start(number, self._child, self._count)
             case Spawn(number=number):
-                self._start(number, _execute_worker)
+                self._start(number, _execute_worker, OF_WORKER)
             case Kill(number=number):
                 if number in self._pids:  # our child until it is reaped: the pid cannot be another's
                     tree.kill(self._pids[number])
             case _:
                 raise AssertionError(f"a fork server does not understand {frame}")
 
-    def _start(self, number: int, enter: Child) -> None:
-        mine, self._descriptors = self._descriptors[:_DESCRIPTORS], self._descriptors[_DESCRIPTORS:]
+    def _start(self, number: int, enter: Child, count: int) -> None:
+        mine, self._descriptors = self._descriptors[:count], self._descriptors[count:]
         me = os.getpid()
         try:
             pid = os.fork()
@@ -104,19 +108,16 @@ class ForkServer:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for end in (self._control, self._wake, self._waker):
                 end.close()
-            channel, out, err = descriptors
+            channel, out, err, *more = descriptors
             for source, target in ((out, 1), (err, 2)):
                 os.dup2(source, target)
                 os.close(source)
-            enter(socket.socket(fileno=channel))
+            enter(*[socket.socket(fileno=end) for end in (channel, *more)])
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
             _flush()
             os._exit(1)
-
-    def _become_child(self, channel: socket.socket) -> None:
-        self._child(channel)
 
     def _reap(self) -> None:
         gone: list[Exited] = []
@@ -140,10 +141,11 @@ class ForkServer:
         os._exit(0)
 
 
-def _execute_worker(channel: socket.socket) -> None:
+def _execute_worker(channel: socket.socket, jobs: socket.socket) -> None:
     """Become a fresh interpreter that runs `worker.spawned`."""
-    os.set_inheritable(channel.fileno(), True)
-    os.execv(sys.executable, [sys.executable, _MAIN, "worker", str(channel.fileno())])
+    for end in (channel, jobs):
+        os.set_inheritable(end.fileno(), True)
+    os.execv(sys.executable, [sys.executable, _MAIN, "worker", str(channel.fileno()), str(jobs.fileno())])
 
 
 def _flush() -> None:

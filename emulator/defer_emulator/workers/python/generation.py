@@ -8,9 +8,9 @@ from typing import NoReturn
 
 from defer_emulator.runner.frames import Decoder, Described, Importing, Load, ProtocolError, encode
 from defer_emulator.workers.python import worker
-from defer_emulator.workers.python.describe import describe, problem
+from defer_emulator.workers.python.describe import describe, problem, python_version
 from defer_emulator.workers.python.environment import prepare
-from defer_emulator.workers.python.fork_server import ForkServer
+from defer_emulator.workers.python.fork_server import OF_WORKER, ForkServer
 
 
 def main(control: socket.socket) -> NoReturn:
@@ -20,7 +20,7 @@ def main(control: socket.socket) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     control.sendall(encode(described))
-    ForkServer(control, lambda channel: worker.forked(channel, load)).serve()
+    ForkServer(control, lambda channel, jobs: worker.forked(channel, jobs, load), OF_WORKER).serve()
 
 
 def _receive(control: socket.socket) -> Load:
@@ -47,5 +47,7 @@ def _load(load: Load, control: socket.socket) -> Described:
             {**said, "source": file, "function": name, "file": said["file"] or file}
             for _, file, name in load.modules
         ]
-        return Described(functions=[], problems=problems, modules=[], unforkable=None)
+        return Described(
+            functions=[], problems=problems, modules=[], unforkable=None, python=python_version()
+        )
     return describe(load, announce)

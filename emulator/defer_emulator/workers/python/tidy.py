@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import concurrent.futures.thread
 import contextlib
 import gc
 import os
@@ -19,7 +20,11 @@ from defer_emulator.workers import tree
 from defer_emulator.workers.python.channel import READER_THREAD
 
 _GRACE = 0.1  # seconds for tasks and threads that are about to end
+_LOOK_AGAIN = 0.002  # seconds
 _EXECUTOR_THREAD = "defer-executor"
+_POOL_THREAD = concurrent.futures.thread._worker.__code__  # what a pool's thread is in while it has no work
+_POOLS: Any = concurrent.futures.thread._threads_queues  # the work that waits for a pool's thread
+_MOST_THREADS = 64  # that may idle in a process
 _SIGNALS = tuple(
     getattr(signal, name)
     for name in (
@@ -141,29 +146,29 @@ class Tidier:
                 pass  # it had ended, unread
             for pid in tree.children(os.getpid()):
                 command = tree.command(pid)
-                if "from multiprocessing." not in command:  # a helper of that module, which it leaves running
+                # A helper of multiprocessing, which leaves it running, or of a debugger.
+                if "from multiprocessing." not in command and "debugpy" not in command:
                     notes.append(f"it left a process running, which was ended: {command} (pid {pid})")
             tree.end_children()
             return True
         return False
 
     def _threads_left(self, notes: list[str]) -> bool:
-        if threading.active_count() <= len(self._threads):
+        known = self._threads  # without those of the project's pools, which are looked at each time
+        if threading.active_count() == len(known) and all(thread.is_alive() for thread in known):
             return False
         deadline = time.monotonic() + _GRACE
         replace = False
-        for thread in threading.enumerate():
-            if thread in self._threads:
-                continue
+        alive = set(threading.enumerate())
+        for thread in alive - known:
             if thread.name == READER_THREAD or thread.name.startswith(_EXECUTOR_THREAD):
-                self._threads.add(thread)
-                continue
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
+                known.add(thread)
+            elif not _ends_or_idles(thread, deadline):
                 replace = True
                 if not thread.daemon:
                     notes.append(f"it left a thread running, which was ended: {thread.name}")
-        return replace
+        known &= alive
+        return replace or len(alive) > _MOST_THREADS
 
     def _pipes_changed(self) -> bool:
         """Whether output would not arrive any more."""
@@ -174,6 +179,19 @@ class Tidier:
         except OSError:  # closed
             return True
         return _pipes() != self._pipes or any(stream is None or stream.closed for stream in self._streams)
+
+
+def _ends_or_idles(thread: threading.Thread, deadline: float) -> bool:
+    """Whether it ends, or waits for work in a pool that the project keeps, as Django does."""
+    while thread.is_alive():
+        frame, work = sys._current_frames().get(thread.ident or 0), _POOLS.get(thread)
+        if frame is not None and frame.f_code is _POOL_THREAD and work is not None and work.empty():
+            return True
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            return False
+        thread.join(min(remaining, _LOOK_AGAIN))
+    return True
 
 
 def end_tasks(loop: asyncio.AbstractEventLoop) -> tuple[list[str], bool]:

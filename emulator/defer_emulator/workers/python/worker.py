@@ -12,27 +12,29 @@ import os
 import random
 import socket
 import sys
+import time
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from defer_client import wire
 from defer_client.current import CurrentExecution, executing
-from defer_client.errors import NotSerializable
-from defer_client.failures import failure_of
-from defer_client.models import ErrorCode, Failure
+from defer_client.errors import InjectedFailure
 from defer_client.selection import set_worker_backend
 from defer_client.serialization import check_json
 from defer_emulator.runner.frames import VERSION, JsonObject, Load, Raised, Ready, Returned, Run
 from defer_emulator.workers import tree
 from defer_emulator.workers.python.backend import WorkerBackend
 from defer_emulator.workers.python.channel import Channel
+from defer_emulator.workers.python.debugging import say_goodbye, wait_for_debugger
 from defer_emulator.workers.python.describe import find_function
 from defer_emulator.workers.python.environment import call_hook, prepare
+from defer_emulator.workers.python.failures import failure_of_attempt
+from defer_emulator.workers.python.printing import Printing
 from defer_emulator.workers.python.tidy import CountingExecutor, Tidier, end_tasks
 from defer_emulator.workers.python.traces import without_our_frames
 
 
-def forked(end: socket.socket, load: Load) -> NoReturn:
+def forked(end: socket.socket, queue: socket.socket, load: Load) -> NoReturn:
     """Work in a process that a generation has forked: the code is imported already."""
     trouble: BaseException | None = None
     try:
@@ -40,15 +42,16 @@ def forked(end: socket.socket, load: Load) -> NoReturn:
     except BaseException as error:
         trouble = error
     _reseed_numpy()
-    Worker(Channel(end), trouble).serve()
+    Worker(Channel(end, queue), trouble).serve()
 
 
-def spawned(descriptor: int) -> NoReturn:
+def spawned(descriptor: int, queue: int) -> NoReturn:
     """Work in a fresh interpreter, with the code as it is now: what is saved later is not for this one."""
     faulthandler.enable()
     tree.become_subreaper()
-    channel = Channel(socket.socket(fileno=descriptor))
-    os.set_inheritable(descriptor, False)
+    channel = Channel(socket.socket(fileno=descriptor), socket.socket(fileno=queue))
+    for end in (descriptor, queue):
+        os.set_inheritable(end, False)
     trouble: BaseException | None = None
     try:
         load = channel.load()
@@ -70,6 +73,7 @@ class Worker:
         self._endpoint = os.environ.get("DEFER_ENDPOINT", "")  # the project's own choice for its programs
         self._functions: dict[tuple[str, str], Any] = {}
         self._tidier = Tidier()
+        self._printing = Printing()
         self._executor = CountingExecutor()
         self._loop = self._new_loop()
         set_worker_backend(WorkerBackend(channel))
@@ -86,17 +90,23 @@ class Worker:
     def _run(self, run: Run) -> Returned | Raised:
         self._introduce(run)
         self._tidier.begin()
+        begun = time.perf_counter()
         result, failure = contextvars.copy_context().run(self._outcome, run)
         if os.getpid() != self._pid:  # the function has forked, and this is the child: not ours to report
             _flush()
             os._exit(0 if failure is None else 1)
+        seconds = time.perf_counter() - begun
+        if run.debug_port:
+            say_goodbye()
         notes, stuck = self._end_tasks()
         more, replace = self._tidier.end()
-        leaving = stuck or replace or self._executor.is_busy()
+        leaving = stuck or replace or bool(run.debug_port) or self._executor.is_busy()
         _flush()
+        notes += more
+        marked = bool(run.mark) and not leaving and self._printing.mark(run.mark)
         if failure is None:
-            return Returned(result=result, notes=[*notes, *more], leaving=leaving)
-        return Raised(failure=failure, notes=[*notes, *more], leaving=leaving)
+            return Returned(result=result, seconds=seconds, marked=marked, notes=notes, leaving=leaving)
+        return Raised(failure=failure, seconds=seconds, marked=marked, notes=notes, leaving=leaving)
 
     def _introduce(self, run: Run) -> None:
         """Let every program that the execution starts call the emulator, as that execution."""
@@ -113,7 +123,7 @@ class Worker:
             return json.dumps(check_json(value, "result"), ensure_ascii=False), None
         except BaseException as error:
             without_our_frames(error)
-            return "", wire.failure_to_json(_failure(error))
+            return "", wire.failure_to_json(failure_of_attempt(error))
 
     def _call(self, run: Run) -> Any:
         if self._trouble is not None:
@@ -122,6 +132,12 @@ class Worker:
         if function is None:
             function = find_function(importlib.import_module(run.module), run.function)
             self._functions[run.module, run.function] = function
+        if run.debug_port:
+            wait_for_debugger(run.debug_port)
+        if run.slow:
+            time.sleep(run.slow)
+        if run.fail:
+            raise InjectedFailure(run.fail)
         arguments = json.loads(run.arguments)
         value = function.local(*arguments["positional"], **arguments["keyword"])
         if inspect.iscoroutine(value):
@@ -151,27 +167,6 @@ def _import_all(load: Load) -> None:
             importlib.import_module(module)
         except BaseException:  # the load has said it, and a job of that function says it again
             pass
-
-
-def _failure(error: BaseException) -> Failure:
-    if isinstance(error, MemoryError):
-        return Failure(
-            name="OOMError",
-            message=str(error) or "the process could not get more memory",
-            stack=failure_of(error).stack,
-            code=ErrorCode.OUT_OF_MEMORY,
-        )
-    failure = failure_of(error)
-    if isinstance(error, SystemExit):
-        return Failure(
-            name=failure.name,
-            message=f"the function called sys.exit({'' if error.code is None else repr(error.code)})",
-            stack=failure.stack,
-            code=ErrorCode.USER,
-        )
-    if isinstance(error, NotSerializable) and error.path.startswith("result"):
-        return Failure(name=failure.name, message=failure.message, stack="", code=ErrorCode.USER)
-    return failure
 
 
 def _open_streams() -> None:
