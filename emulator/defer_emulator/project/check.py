@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from defer_emulator.config import Config
 from defer_emulator.domain.functions import FunctionSpec
+from defer_emulator.interpreter import ENVIRONMENT, WorkersUnavailable, choose_python
+from defer_emulator.project.callers import Callers, read_callers
 from defer_emulator.project.diagnostics import Diagnostic, in_order
 from defer_emulator.project.finder import Project, find_folders, load_project
-from defer_emulator.project.parser import UNKNOWN, FoundFunction, Given, ParsedFile, Place, parse_file
+from defer_emulator.project.parser import UNKNOWN, FoundFunction, Given, NameUse, ParsedFile, parse_file
 from defer_emulator.project.rules import Facts, check_functions, import_problem
+from defer_emulator.project.sources import Place
 from defer_emulator.project.usage import check_usage
 
 EXPLAINING = frozenset({"DF001", "DF005", "DF007", "DF008", "DF017", "DF019"})
@@ -35,6 +39,7 @@ class Imported:
 
     functions: Sequence[FunctionSpec] = ()
     failures: Sequence[ImportFailure] = ()
+    python: str = ""  # the interpreter's version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,10 +47,38 @@ class CheckResult:
     project: Project
     files: tuple[ParsedFile, ...]  # with what importing has added
     diagnostics: tuple[Diagnostic, ...]  # by file and line
+    python: str = ""  # the version of the interpreter that has imported it
 
     @property
     def has_errors(self) -> bool:
         return any(found.severity == "error" for found in self.diagnostics)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What the source of a project tells, before any rule has judged it."""
+
+    project: Project
+    files: tuple[ParsedFile, ...]  # those of the functions
+    callers: Callers
+
+
+def read_project(project: Project) -> Reading:
+    """Read all that the rules look at. Raises nothing: what cannot be read is a finding, or passed over."""
+    files = tuple(parse_file(source) for source in project.files)
+    return Reading(project=project, files=files, callers=read_callers(project, files))
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Trees are many objects that all live on: looking for garbage among them takes half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def check_project(
@@ -60,40 +93,62 @@ def check_project(
     `installed`: the folders with the packages of the project's Python; None: found by `package_folders`.
     Raises `ProjectNotFound`. Two folders are a finding here, no error.
     """
-    project = load_project(root, find_folders(root, config))
-    files = tuple(parse_file(source) for source in project.files)
+    with without_collections():
+        reading = read_project(load_project(root, find_folders(root, config)))
+        return check_reading(reading, config, imported, installed=installed)
+
+
+def check_reading(
+    reading: Reading,
+    config: Config,
+    imported: Imported | None = None,
+    *,
+    installed: Sequence[Path] | None = None,
+) -> CheckResult:
+    """The same of a project that has been read."""
+    project, files = reading.project, reading.files
     if imported:
-        files = tuple(_with_imported(parsed, imported) for parsed in files)
+        files = _with_imported(files, imported)
     facts = Facts(
         project=project,
         files=files,
         all_configured=bool(config.folders),
-        installed=package_folders(root, config) if installed is None else installed,
+        installed=package_folders(project.root, config) if installed is None else installed,
     )
-    found = [*check_functions(facts), *check_usage(project, files)]
+    found = [*check_functions(facts), *check_usage(files, reading.callers)]
     if imported:
         found += _import_problems(project, imported.failures, found)
-    return CheckResult(project=project, files=files, diagnostics=in_order(found))
+    python = imported.python if imported else ""
+    return CheckResult(project=project, files=files, diagnostics=in_order(found), python=python)
 
 
 def package_folders(root: Path, config: Config) -> tuple[Path, ...]:
-    """Where the packages of the project's Python are: the configured one, `.venv`, else this one."""
-    prefix = (root / config.python).parent.parent if config.python else root / ".venv"
-    own = tuple(sorted(prefix.glob("lib/python*/site-packages")))
-    return own or tuple(
-        Path(entry) for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))
+    """Where the packages of the project's Python are; nowhere, where there is no such Python."""
+    local = tuple(sorted(root.glob(f"{ENVIRONMENT}/lib/python3*/site-packages")))
+    if local and config.python is None:
+        return local
+    try:
+        return choose_python(root, configured=config.python).package_folders()
+    except WorkersUnavailable:
+        return ()
+
+
+def _with_imported(files: Iterable[ParsedFile], imported: Imported) -> tuple[ParsedFile, ...]:
+    """The facts with what the source left open filled in."""
+    specs: dict[str, dict[str, FunctionSpec]] = {}
+    for spec in imported.functions:
+        specs.setdefault(spec.file, {})[spec.name] = spec
+    plain = {each.file for each in imported.failures if "no background function" in each.message}
+    return tuple(
+        _with_specs(parsed, specs.get(parsed.source.relative, {}), parsed.source.relative in plain)
+        for parsed in files
     )
 
 
-def _with_imported(parsed: ParsedFile, imported: Imported) -> ParsedFile:
-    """The facts with what the source left open filled in."""
-    specs = {spec.name: spec for spec in imported.functions if spec.file == parsed.source.relative}
-    failures = [failure for failure in imported.failures if failure.file == parsed.source.relative]
+def _with_specs(parsed: ParsedFile, specs: dict[str, FunctionSpec], is_plain: bool) -> ParsedFile:
     known = [_filled(function, specs.pop(function.name, None)) for function in parsed.functions]
     functions = (*known, *(_found(spec) for spec in specs.values()))
-    use = parsed.own_name
-    if use == "other" and any("no background function" in failure.message for failure in failures):
-        use = "plain"
+    use: NameUse = "plain" if is_plain and parsed.own_name == "other" else parsed.own_name
     return replace(parsed, functions=functions, own_name=use)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from defer_emulator.project.sources import Place, shown_lines
 
 Severity = Literal["error", "warning"]
 
@@ -30,6 +32,7 @@ class Diagnostic:
     column: int  # from 1, in characters
     message: str
     fix: str
+    width: int = field(default=1, compare=False)  # characters from there that it is about
 
     @property
     def place(self) -> str:
@@ -57,6 +60,7 @@ def problem(
     *,
     line: int = 1,
     column: int = 1,
+    width: int = 1,
     severity: Severity | None = None,
 ) -> Diagnostic:
     """A finding with the code's own severity, unless another is given."""
@@ -68,7 +72,13 @@ def problem(
         column=column,
         message=message,
         fix=fix,
+        width=width,
     )
+
+
+def at(code: str, file: str, message: str, fix: str, place: Place) -> Diagnostic:
+    """A finding at a place of a file."""
+    return problem(code, file, message, fix, line=place.line, column=place.column, width=place.width)
 
 
 def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
@@ -92,12 +102,8 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 def source_line(root: Path, diagnostic: Diagnostic) -> str | None:
     """The line that a finding is about, for an excerpt; None where it cannot be read."""
-    try:
-        text = (root / diagnostic.file).read_text("utf-8-sig", "replace")
-    except OSError:
-        return None
-    lines = text.split("\n")
-    return lines[diagnostic.line - 1].rstrip("\r") if diagnostic.line <= len(lines) else None
+    found = shown_lines(root / diagnostic.file)
+    return found[diagnostic.line - 1] if diagnostic.line <= len(found) else None
 
 
 def _code(title: str, reason: str, severity: Severity = "error") -> Code:
@@ -149,4 +155,5 @@ CODES: dict[str, Code] = {
     "DF020": _code(
         "two folders with one import name", "Python finds only the first; files of the other do not import."
     ),
+    "DF021": _code("file beside the folder", "One of the two wins an import of the name: not always yours."),
 }

@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from defer_client.errors import DeferError
-from defer_emulator.config import Config
+
+if TYPE_CHECKING:  # finding the root, which most commands do, needs no configuration
+    from defer_emulator.config import Config
 
 MARKERS = (".defer", "defer.toml", "pyproject.toml")
 """Any of these makes a folder the root of a project."""
@@ -16,6 +19,8 @@ MARKERS = (".defer", "defer.toml", "pyproject.toml")
 IGNORED_FOLDERS = frozenset({"tests", "test", "spec", "specs", "node_modules", "__pycache__"})
 FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages", "__pypackages__", "build", "dist"})
 """Folders of others: no `defer/` is looked for in them. Inside `defer/` the names are free."""
+
+NEVER_OWN = frozenset({"node_modules", "__pycache__"}) | FOREIGN_FOLDERS
 
 
 class ProjectNotFound(DeferError):
@@ -170,16 +175,21 @@ def walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
         waiting.extend(inner for inner in reversed(folders) if inner.name not in FOREIGN_FOLDERS)
 
 
-def python_files(folder: Path) -> Iterator[Path]:
+def python_files(folder: Path, ignored: frozenset[str] = IGNORED_FOLDERS) -> Iterator[Path]:
     """All Python files below a folder, but for ignored folders and links to folders."""
     waiting = [folder]
     while waiting:
-        _, folders, files = _scan(waiting.pop())
+        _, folders, files = _scan(waiting.pop(), ignored)
         yield from files
         waiting.extend(reversed(folders))
 
 
-def _scan(folder: Path) -> tuple[set[str], list[Path], list[Path]]:
+def own_python_files(root: Path) -> Iterator[Path]:
+    """All Python files that are not of others: the tests, too."""
+    return python_files(root, NEVER_OWN)
+
+
+def _scan(folder: Path, ignored: frozenset[str] = IGNORED_FOLDERS) -> tuple[set[str], list[Path], list[Path]]:
     """All names in a folder, the folders that are not ignored, the Python files. Nothing of a virtual
     environment, nor of what cannot be read."""
     try:
@@ -194,7 +204,7 @@ def _scan(folder: Path) -> tuple[set[str], list[Path], list[Path]]:
     folders = [
         Path(entry.path)
         for entry in visible
-        if entry.is_dir(follow_symlinks=False) and entry.name not in IGNORED_FOLDERS
+        if entry.is_dir(follow_symlinks=False) and entry.name not in ignored
     ]
     # A link to nothing is a file, to be reported as unreadable. A pipe or a socket is none.
     files = [

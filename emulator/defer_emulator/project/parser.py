@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import ast
-import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from defer_emulator.domain.functions import FunctionKind, Parameter, ParameterKind
 from defer_emulator.project.finder import SourceFile
+from defer_emulator.project.sources import START, Module, Place, SyntaxProblem, read_module
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda _: "UNKNOWN"})()
 """A value that only running the code can tell."""
-
-CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.MULTILINE)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    line: int  # from 1
-    column: int  # from 1, in characters
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SyntaxProblem:
-    """Why a file cannot be read as Python."""
-
-    place: Place
-    message: str
-    fix: str = "correct the syntax"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Module:
-    """A file that is Python."""
-
-    text: str
-    tree: ast.Module
-
-    def place(self, node: ast.expr | ast.stmt | ast.keyword) -> Place:
-        column = node.col_offset
-        if not self.text.isascii():  # Python counts bytes
-            line = re.split(r"\r\n|\r|\n", self.text)[node.lineno - 1]
-            column = len(line.encode()[:column].decode("utf-8", "replace"))
-        return Place(line=node.lineno, column=column + 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,14 +31,17 @@ class FoundFunction:
 
     name: str
     kind: FunctionKind
-    place: Place
+    place: Place  # of its name, where a `def` is
     is_async: bool | None = None
     parameters: tuple[Parameter, ...] | None = None
     expression: Given | None = None  # of a cron; None where it is missing
     options: Mapping[str, Given] = field(default_factory=dict)
     misplaced: Given | None = None  # a positional argument that is no function
     is_kept: bool = True  # False: a plain call whose result is thrown away
+    made_at: Place = START  # the decorator, or the call
     yields: bool = False
+    definition: FunctionNode | None = field(default=None, repr=False, compare=False)
+    is_only_deferred: bool = False  # nothing else wraps the definition
 
 
 NameUse = Literal["deferred", "plain", "other", "missing"]
@@ -85,52 +54,9 @@ class ParsedFile:
     source: SourceFile
     functions: tuple[FoundFunction, ...] = ()
     own_name: NameUse = "missing"
-    own_place: Place = Place(line=1, column=1)
+    own_place: Place = START
     problem: SyntaxProblem | None = None
     module: Module | None = field(default=None, repr=False, compare=False)
-
-
-# --- text → tree ------------------------------------------------------------------------------
-
-
-def read_module(path: Path) -> Module | SyntaxProblem:
-    """Read a Python file. Whatever is in it, this raises nothing."""
-    start = Place(line=1, column=1)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        return SyntaxProblem(
-            place=start,
-            message=f"cannot be read: {error.strerror}",
-            fix="make it a readable file, or remove it",
-        )
-    try:
-        text = _decode(raw)
-    except UnicodeDecodeError as error:
-        place = Place(line=raw.count(b"\n", 0, error.start) + 1, column=1)
-        message = f"not valid {error.encoding}: byte {raw[error.start]:#04x}"
-        return SyntaxProblem(place=place, message=message, fix="save the file as UTF-8")
-    except (LookupError, SyntaxError) as error:
-        return SyntaxProblem(place=start, message=f"{error}")
-    if "\0" in text:
-        place = Place(line=text.count("\n", 0, text.index("\0")) + 1, column=1)
-        return SyntaxProblem(place=place, message="source code cannot contain null bytes")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes and the like are the linters' business
-            return Module(text=text, tree=ast.parse(text))
-    except SyntaxError as error:
-        place = Place(line=max(error.lineno or 1, 1), column=max(error.offset or 1, 1))
-        return SyntaxProblem(place=place, message=error.msg)
-    except (ValueError, RecursionError, MemoryError) as error:
-        return SyntaxProblem(place=start, message=str(error) or "nested too deeply")
-
-
-def _decode(raw: bytes) -> str:
-    coding = CODING.search(b"\n".join(raw.split(b"\n", 2)[:2]))
-    if coding is None or raw.startswith(b"\xef\xbb\xbf"):
-        return raw.decode("utf-8-sig")
-    return raw.decode(coding[1].decode("ascii"))
 
 
 # --- names ------------------------------------------------------------------------------------
@@ -171,7 +97,7 @@ def client_name(name: str | None) -> str | None:
     return name.removeprefix("defer_client.").removeprefix("functions.")
 
 
-def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """The statements that run on import, in their order, also those inside `if`, `try` and `with`."""
     waiting = list(reversed(body))
     while waiting:
@@ -195,7 +121,7 @@ def parse_file(source: SourceFile) -> ParsedFile:
     if isinstance(module, SyntaxProblem):
         return ParsedFile(source=source, problem=module)
     reader = _Reader(source, module)
-    for statement in _top_level(module.tree.body):
+    for statement in top_level(module.tree.body):
         reader.read(statement)
     functions = tuple(reader.functions.values())
     use, place = reader.own
@@ -213,7 +139,7 @@ class _Reader:
         self.names: dict[str, str | None] = {}
         self.defined: dict[str, FunctionNode] = {}
         self.functions: dict[str, FoundFunction] = {}
-        self.own: tuple[NameUse, Place] = ("missing", Place(line=1, column=1))
+        self.own: tuple[NameUse, Place] = ("missing", START)
 
     def read(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -252,7 +178,8 @@ class _Reader:
             call = decorator if isinstance(decorator, ast.Call) else None
             kind = self._kind(call.func if call else decorator)
             if kind:
-                self._add(node.name, kind, node, call, call.args if call else [])
+                given = call.args if call else []
+                self._add(node.name, kind, node, call, given, made_by=decorator, is_decorated=True)
                 return
 
     def _read_value(self, value: ast.expr, *, is_kept: bool) -> bool:
@@ -268,7 +195,7 @@ class _Reader:
         function = given[0].id
         original = (self.names.get(function) or function).rpartition(".")[2]
         node = self.defined.get(function) or value
-        self._add(original, kind, node, options, given[1:], is_kept=is_kept)
+        self._add(original, kind, node, options, given[1:], made_by=value, is_kept=is_kept)
         return True
 
     def _kind(self, node: ast.expr) -> FunctionKind | None:
@@ -285,14 +212,16 @@ class _Reader:
         call: ast.Call | None,
         given: list[ast.expr],
         *,
+        made_by: ast.expr,
         is_kept: bool = True,
+        is_decorated: bool = False,
     ) -> None:
         definition = node if isinstance(node, FunctionNode) else None
         values = [Given(value=_literal(value, self.names), place=self.module.place(value)) for value in given]
         self.functions[name] = FoundFunction(
             name=name,
             kind=kind,
-            place=self.module.place(node),
+            place=self.module.place(node) if definition is None else self.module.name_place(definition),
             is_async=None if definition is None else isinstance(definition, ast.AsyncFunctionDef),
             parameters=None if definition is None else _parameters(definition.args),
             expression=values[0] if values and kind == "cron" else None,
@@ -305,7 +234,10 @@ class _Reader:
             },
             misplaced=next(iter(values[1:] if kind == "cron" else values), None),
             is_kept=is_kept,
-            yields=definition is not None and any(_yields(definition)),
+            made_at=self.module.place(made_by),
+            yields=definition is not None and "yield" in self.module.text and any(_yields(definition)),
+            definition=definition,
+            is_only_deferred=len(getattr(node, "decorator_list", ())) == is_decorated,
         )
 
 
@@ -330,6 +262,12 @@ def _yields(function: FunctionNode) -> Iterator[bool]:
             yield True
         if not isinstance(node, FunctionNode | ast.Lambda | ast.ClassDef):
             waiting.extend(ast.iter_child_nodes(node))
+
+
+def parameters_of(given: ast.arguments) -> list[ast.arg]:
+    """All parameters, in their order."""
+    stars = ([given.vararg] if given.vararg else [], [given.kwarg] if given.kwarg else [])
+    return [*given.posonlyargs, *given.args, *stars[0], *given.kwonlyargs, *stars[1]]
 
 
 def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:

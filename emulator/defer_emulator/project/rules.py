@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from keyword import iskeyword
 from pathlib import Path
 
 from defer_client.errors import InvalidOption
 from defer_client.options import FunctionOptions, function_options
 from defer_emulator.domain import cron
-from defer_emulator.project.diagnostics import Diagnostic, problem
+from defer_emulator.project.diagnostics import Diagnostic, at, problem
 from defer_emulator.project.finder import Project, folders_setting, import_path, is_function_file
-from defer_emulator.project.parser import UNKNOWN, FoundFunction, Given, ParsedFile, Place
+from defer_emulator.project.parser import UNKNOWN, FoundFunction, Given, ParsedFile, parameters_of
+from defer_emulator.project.sources import Place
 
 EXAMPLE = '"0 8 * * MON"'
 OPTIONS = frozenset(option.name for option in fields(FunctionOptions))
@@ -48,6 +50,7 @@ def check_functions(facts: Facts) -> Iterator[Diagnostic]:
     yield from _folders(facts)
     yield from _packages(facts)
     yield from _installed(facts)
+    yield from _files_beside(facts)
 
 
 def import_problem(file: str, line: int, message: str, column: int = 1) -> Diagnostic:
@@ -71,7 +74,7 @@ def import_problem(file: str, line: int, message: str, column: int = 1) -> Diagn
 
 
 def _at(parsed: ParsedFile, code: str, message: str, fix: str, place: Place) -> Diagnostic:
-    return problem(code, parsed.source.relative, message, fix, line=place.line, column=place.column)
+    return at(code, parsed.source.relative, message, fix, place)
 
 
 # --- a file -----------------------------------------------------------------------------------
@@ -79,9 +82,8 @@ def _at(parsed: ParsedFile, code: str, message: str, fix: str, place: Place) -> 
 
 def _file_name(parsed: ParsedFile) -> Iterator[Diagnostic]:
     if not parsed.source.is_importable:
-        name = parsed.source.path.name
-        better = python_name(parsed.source.function)
-        fix = f"rename it to {better}.py" if better != parsed.source.function else "rename its folder"
+        name, better = parsed.source.path.name, better_name(parsed)
+        fix = f"rename it to {better}.py" if better else "rename its folder"
         yield _at(
             parsed,
             "DF017",
@@ -91,10 +93,17 @@ def _file_name(parsed: ParsedFile) -> Iterator[Diagnostic]:
         )
 
 
+def better_name(parsed: ParsedFile) -> str:
+    """The name, without `.py`, for a file that cannot be imported; "" where its folder is to blame."""
+    name = parsed.source.function
+    if name.isidentifier() and not iskeyword(name):
+        return ""
+    only = parsed.functions[0].name if len(parsed.functions) == 1 else ""
+    return only if only and is_function_file(f"{only}.py") else python_name(name)
+
+
 def python_name(text: str) -> str:
     """The nearest name in Python's style: `2fa-mail` → `fa_mail`, `sendMail` → `send_mail`."""
-    from keyword import iskeyword
-
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
     name = re.sub(r"\W+", "_", words).strip("_").lstrip("0123456789_").lower() or "function"
     return f"{name}_" if iskeyword(name) else name
@@ -155,7 +164,7 @@ def _kept(parsed: ParsedFile, function: FoundFunction) -> Iterator[Diagnostic]:
             "DF019",
             f"the result of {call}({function.name}, ...) is not kept: {function.name} stays a plain function",
             f"write {function.name} = {call}({function.name}, ...), or put @{call} above the function",
-            function.place,
+            function.made_at,
         )
 
 
@@ -168,8 +177,15 @@ def _parameters(parsed: ParsedFile, function: FoundFunction) -> Iterator[Diagnos
             "DF003",
             f"cron functions take no arguments, but {function.name} has: {names}",
             f"remove the parameters, or make {function.name} a background function with @defer",
-            function.place,
+            first_parameter(parsed, function),
         )
+
+
+def first_parameter(parsed: ParsedFile, function: FoundFunction) -> Place:
+    """Where the parameters of a function begin."""
+    if function.definition is None or parsed.module is None:
+        return function.place
+    return parsed.module.place(parameters_of(function.definition.args)[0])
 
 
 def _asynchronous(parsed: ParsedFile, function: FoundFunction) -> Iterator[Diagnostic]:
@@ -179,8 +195,16 @@ def _asynchronous(parsed: ParsedFile, function: FoundFunction) -> Iterator[Diagn
             "DF006",
             f"{function.name} is not async",
             f"write async def {function.name}",
-            function.place,
+            def_word(parsed, function),
         )
+
+
+def def_word(parsed: ParsedFile, function: FoundFunction) -> Place:
+    """The word `def` of a function that is not async."""
+    if function.definition is None or parsed.module is None:
+        return function.place
+    start = parsed.module.place(function.definition)
+    return Place(line=start.line, column=start.column, width=len("def"))
 
 
 def _options(parsed: ParsedFile, function: FoundFunction) -> Iterator[Diagnostic]:
@@ -339,6 +363,27 @@ def _installed(facts: Facts) -> Iterator[Diagnostic]:
                 severity="warning" if is_package else "error",
             )
             return
+
+
+def _files_beside(facts: Facts) -> Iterator[Diagnostic]:
+    """A `defer.py` where an application may look for the folder `defer/`."""
+    for folder in facts.project.folders:
+        base = import_path(folder)
+        if base != folder.parent:
+            continue  # inside a package: imported as `myapp.defer`
+        name = folder.relative_to(facts.project.root).as_posix()
+        for other in dict.fromkeys((base, facts.project.root)):
+            file = other / f"{folder.name}.py"
+            wins = other == base
+            if not file.is_file() or (wins and (folder / "__init__.py").is_file()):
+                continue  # Python takes a package before a file beside it
+            yield problem(
+                "DF021",
+                file.relative_to(facts.project.root).as_posix(),
+                f"{file.name} has the name that {name}/ is imported by: {_who_wins(is_package=not wins)}",
+                f"rename {file.name}" + (f", or create an empty {name}/__init__.py" if wins else ""),
+                severity="error" if wins else "warning",
+            )
 
 
 def _package_in(site: Path) -> Path | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from defer_emulator.project.finder import SourceFile
-from defer_emulator.project.parser import UNKNOWN, FoundFunction, ParsedFile, Place, SyntaxProblem, parse_file
+from defer_emulator.project.parser import UNKNOWN, FoundFunction, ParsedFile, parse_file
+from defer_emulator.project.sources import Place, SyntaxProblem
 
 USE = "from defer_client import defer\n"
 

@@ -7,11 +7,11 @@ import pytest
 
 from defer_emulator.config import Config
 from defer_emulator.domain.functions import FunctionSpec, Parameter
-from defer_emulator.project.check import CheckResult, Imported, ImportFailure
+from defer_emulator.project.check import CheckResult, Imported, ImportFailure, check_project
 from defer_emulator.project.diagnostics import CODES, Diagnostic, in_order, problem, source_line, to_json
 from defer_emulator.project.rules import import_problem, python_name
 
-from .conftest import Check
+from .conftest import Check, Write
 
 USE = "from defer_client import defer\n"
 GOOD = USE + "@defer\nasync def good(x: int) -> int:\n    return x\n"
@@ -43,7 +43,7 @@ def test_one_bad_file_never_stops_the_others(check: Check) -> None:
 
 def test_a_function_that_is_not_named_after_its_file_is_found(check: Check) -> None:
     found = only(check({"defer/send_mail.py": USE + "@defer\nasync def send(): ...\n"}), "DF001")
-    assert found.place == "defer/send_mail.py:3:1"
+    assert (found.place, found.width) == ("defer/send_mail.py:3:11", len("send"))
     assert found.fix == "rename the function to send_mail, or the file to send.py"
 
 
@@ -96,10 +96,14 @@ def test_one_name_in_two_folders_is_found(check: Check) -> None:
     ],
 )
 def test_a_file_that_cannot_be_imported_is_found(check: Check, name: str, better: str) -> None:
-    result = check({f"defer/{name}.py": GOOD})
+    result = check({f"defer/{name}.py": ""})
     assert codes(result) == ["DF017"]
     assert only(result, "DF017").fix == f"rename it to {better}.py"
     assert python_name(name) == better
+
+
+def test_a_file_that_cannot_be_imported_may_have_the_name_of_its_function(check: Check) -> None:
+    assert only(check({"defer/send-mail.py": GOOD}), "DF017").fix == "rename it to good.py"
 
 
 def test_a_folder_that_cannot_be_imported_is_found(check: Check) -> None:
@@ -113,13 +117,20 @@ def test_a_folder_that_cannot_be_imported_is_found(check: Check) -> None:
 def test_a_cron_takes_no_parameters_of_any_kind(check: Check, parameters: str) -> None:
     text = USE + f'@defer.cron("0 8 * * *")\nasync def f({parameters}): ...\n'
     found = only(check({"defer/f.py": text}), "DF003")
-    assert found.place == "defer/f.py:3:1"
+    assert (found.line, text.splitlines()[2][found.column - 1]) == (3, "a")
     assert found.message.startswith("cron functions take no arguments")
+
+
+def test_the_first_parameter_of_a_cron_is_the_place(check: Check) -> None:
+    text = USE + '@defer.cron("0 8 * * *")\nasync def f(\n    größe: int = 1,\n    *b,\n): ...\n'
+    found = only(check({"defer/f.py": text}), "DF003")
+    assert (found.place, found.width) == ("defer/f.py:4:5", len("größe: int"))
 
 
 def test_a_function_that_is_not_async_is_a_warning(check: Check) -> None:
     result = check({"defer/f.py": USE + "@defer\ndef f(): ...\n"})
     assert only(result, "DF006").severity == "warning"
+    assert (only(result, "DF006").place, only(result, "DF006").width) == ("defer/f.py:3:1", len("def"))
     assert not result.has_errors
 
 
@@ -266,6 +277,29 @@ def test_an_installed_defer_is_no_danger_to_a_folder_inside_a_package(check: Che
     (site / "defer" / "__init__.py").touch()
     files = {"shop/__init__.py": "", "shop/defer/__init__.py": "", "shop/defer/good.py": GOOD}
     assert codes(check(files, Config(folders=("shop/defer",)), installed=[site])) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "package", "severity"),
+    [
+        (["defer.py", "defer/good.py"], True, None),  # Python takes a package before a file beside it
+        (["defer.py", "defer/good.py"], False, "error"),
+        (["src/defer.py", "src/defer/good.py"], False, "error"),
+        (["defer.py", "src/defer/good.py"], True, "warning"),  # where the application starts in the root
+        (["defer.py", "src/defer/good.py"], False, "warning"),
+        (["defer.py", "shop/__init__.py", "shop/defer/good.py"], True, None),
+        (["defer.pyi", "tests/defer.py", "src/defer/good.py"], True, None),
+    ],
+)
+def test_a_file_that_has_the_name_of_the_folder_is_found_where_it_can_win(
+    write: Write, files: list[str], package: bool, severity: str | None
+) -> None:
+    folder = files[-1].removesuffix("/good.py")
+    init = {f"{folder}/__init__.py": ""} if package else {}
+    root = write({"pyproject.toml": "", **dict.fromkeys(files, ""), files[-1]: GOOD, **init})
+    found = [each for each in check_project(root, Config(), installed=()).diagnostics if each.code == "DF021"]
+    assert [each.severity for each in found] == ([severity] if severity else [])
+    assert all(each.file in files and "rename defer.py" in each.fix for each in found)
 
 
 # --- what importing adds --------------------------------------------------------------------------

@@ -49,6 +49,14 @@ def codes(found: list[tuple[str, int, str]]) -> list[str]:
         "later = delay(send_mail, '1 day'); later(1)",
         "task = send_mail(1)",
         "mail = send_mail; mail(1)",
+        "tasks = [send_mail(x) for x in range(3)]",
+        "task: object = send_mail(1)",
+        "if send_mail(1): ...",
+        "while not send_mail(1): ...",
+        "assert True and send_mail(1)",
+        "try: import nothing\n            except ImportError: send_mail(1)",
+        "with open('x') as f: send_mail(f)",
+        "[send_mail(y) for y in range(3) if y]",
     ],
 )
 def test_a_call_that_is_never_awaited_is_found(in_app: InApp, statement: str) -> None:
@@ -62,7 +70,7 @@ def test_a_call_that_is_never_awaited_is_found(in_app: InApp, statement: str) ->
         """
     )
     assert set(codes(found)) == {"DF015"}
-    assert all(line == 6 and fix.startswith("write await ") for _, line, fix in found)
+    assert all(line == 6 + statement.count("\n") and fix.startswith("write await ") for _, line, fix in found)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +87,17 @@ def test_a_call_that_is_never_awaited_is_found(in_app: InApp, statement: str) ->
         "sync.await_result(send_mail)(1)",
         "print(send_mail)",
         "coroutines.append(send_mail(1))",
+        "async with asyncio.TaskGroup() as group: group.create_task(send_mail(1))",
+        "task = send_mail(1)\n        def later(): return task",
+        "jobs = [send_mail(x) for x in range(3)]; await asyncio.gather(*jobs)",
+        "await asyncio.wait_for(send_mail(1), 3)",
+        "return [send_mail(x) for x in range(3)]",
+        "send = lambda x: send_mail(x)",
+        "if await send_mail(1): ...",
+        "if send_mail: ...",
+        "asyncio.run(send_mail(1))",
+        "loop.run_until_complete(send_mail(1))",
+        "send_mail(1).close()",
     ],
 )
 def test_calls_that_are_used_are_fine(in_app: InApp, statement: str) -> None:
@@ -114,6 +133,11 @@ def test_await_result_in_code_that_is_not_async_is_told_of_sync(in_app: InApp) -
         "def main():\n    from defer.send_mail import send_mail\n    send_mail(1)\n",
         "def main():\n    send_mail(1)\ntry:\n    from defer.send_mail import send_mail\nfinally: ...\n",
         "class Mailer:\n    def go(self):\n        send_mail(1)\nfrom defer.send_mail import send_mail\n",
+        "from defer.send_mail import *\nsend_mail(1)\n",
+        "try:\n from defer.send_mail import send_mail\nexcept OSError:\n send_mail = None\nsend_mail(1)\n",
+        "from defer.send_mail import send_mail\nclass A:\n    def send_mail(self):\n        send_mail(1)\n",
+        "def main():\n    mail(1)\nfrom defer.send_mail import send_mail\nmail = send_mail\n",
+        "from defer.send_mail import send_mail as s\ndef main(x=s):\n    def inner():\n        s(1)\n",
     ],
 )
 def test_every_way_to_import_a_function_is_followed(in_app: InApp, text: str) -> None:
@@ -129,6 +153,12 @@ def test_every_way_to_import_a_function_is_followed(in_app: InApp, text: str) ->
         "def main():\n    def send_mail(x): ...\n    send_mail(1)\n",
         "main = lambda send_mail: [send_mail(1)]\n",
         "def main():\n    with open('x') as send_mail:\n        send_mail(1)\n",
+        "def main():\n    [send_mail(1) for send_mail in [print]]\n",
+        "def main(x):\n    match x:\n        case send_mail: send_mail(1)\n",
+        "def main():\n    try: ...\n    except OSError as send_mail: send_mail(1)\n",
+        "def main():\n    class send_mail: ...\n    send_mail(1)\n",
+        "main = lambda *send_mail: [send_mail(1)]\n",
+        "def main():\n    send_mail: object = print\n    send_mail(1)\n",
     ],
 )
 def test_another_thing_of_the_same_name_is_left_alone(in_app: InApp, text: str) -> None:
@@ -149,6 +179,28 @@ def test_functions_that_call_each_other_are_judged_too(check: Check) -> None:
     files = {"defer/send_mail.py": MAIL, "defer/greet.py": text, "defer/_helpers.py": helpers}
     found = [(each.file, each.line) for each in check(files).diagnostics if each.code == "DF015"]
     assert found == [("defer/_helpers.py", 3), ("defer/greet.py", 7), ("defer/greet.py", 8)]
+
+
+def test_functions_that_other_files_pass_on_are_followed(in_app: InApp) -> None:
+    more = {
+        "shop/__init__.py": "from .tasks import mail\n",
+        "shop/tasks.py": "from defer.send_mail import send_mail as mail\nfrom defer import clean_up\n",
+        "shop/unrelated.py": "def mail(x): ...\n",
+    }
+    ways = {
+        "from shop.tasks import mail\nmail(1)\n": "DF015",
+        "import shop\nshop.mail(1)\n": "DF015",
+        "from shop import tasks as t\nt.mail(1)\n": "DF015",
+        "from .tasks import clean_up\nclean_up.clean_up()\n": "DF014",
+        "from shop.unrelated import mail\nmail(1)\n": None,
+    }
+    for text, code in ways.items():
+        assert codes(in_app(text, "shop/views.py", **more)) == ([code] if code else []), text
+
+
+def test_files_that_pass_each_other_on_in_circles_end(in_app: InApp) -> None:
+    more = {"a.py": "from b import send_mail\n", "b.py": "from a import send_mail\nimport defer\n"}
+    assert in_app("from a import send_mail\nsend_mail(1)\n", **more) == []
 
 
 def test_relative_imports_of_a_package_are_followed(check: Check) -> None:
@@ -196,6 +248,9 @@ def test_a_broken_init_is_found_and_broken_files_that_are_ignored_or_outside_are
         "delay(clean_up, 3)",
         "sync.await_result(clean_up)()",
         "await asyncio.gather(clean_up())",
+        "Route('/', AsgiRoute(clean_up))",
+        "asyncio.create_task(clean_up())",
+        "x = lambda: clean_up()",
     ],
 )
 def test_a_cron_called_by_the_application_is_found_once(in_app: InApp, statement: str) -> None:
@@ -203,13 +258,14 @@ def test_a_cron_called_by_the_application_is_found_once(in_app: InApp, statement
         f"""
         import asyncio
         from defer_client import delay, await_result, sync
+        from defer_client.adapters import AsgiRoute
         from defer.clean_up import clean_up
         async def main():
             {statement}
         """
     )
     assert codes(found) == ["DF014"]
-    assert found[0][1] == 6 and "defer run clean_up" in found[0][2]
+    assert found[0][1] == 7 and "defer run clean_up" in found[0][2]
 
 
 @pytest.mark.parametrize("statement", ["await clean_up.local()", "print(clean_up)", "clean_up.name.upper()"])
