@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from itertools import takewhile
 
 MINUTE = 60_000_000  # µs
 DAY = 24 * 60 * MINUTE
@@ -93,6 +94,11 @@ def upcoming(expression: str, after: int, n: int) -> list[int]:
     """The next `n` minutes strictly after `after` at which it fires. Raises `ValueError`."""
     moments = _moments(_parse(expression), after)
     return [moment for _, moment in zip(range(n), moments, strict=False)]
+
+
+def between(expression: str, after: int, until: int) -> Iterator[int]:
+    """The minutes after `after` and up to `until`, that one included. Raises `ValueError`."""
+    return takewhile(lambda moment: moment <= until, _moments(_parse(expression), after))
 
 
 def count_between(expression: str, after: int, until: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,13 +72,3 @@ class RegisteredFunction:
     problem: str | None  # why it is broken: one line, with file:line
     paused: bool
     cron_after: int | None  # µs on the emulated clock: minutes after it count
-
-
-def function_id(project_id: str, name: str) -> str:
-    """The id of the function of that name: stable within a project.
-
-    >>> function_id("0191d1a0-0000-7000-8000-000000000000", "send_mail") == function_id(
-    ...     "0191d1a0-0000-7000-8000-000000000000", "send_mail")
-    True
-    """
-    return str(uuid.uuid5(uuid.UUID(project_id), name))

@@ -30,3 +30,16 @@ def duration(seconds: float) -> str:
 def moment(value: datetime) -> str:
     """`2026-01-31 08:00:00 UTC`."""
     return value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def size(count: int) -> str:
+    """Bytes: `512 B`, `1.2 MB`.
+
+    >>> size(512), size(1_234_567)
+    ('512 B', '1.2 MB')
+    """
+    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount /= 1_000
+        units.pop(0)
+    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"

@@ -11,6 +11,7 @@ from typing import Literal
 
 from defer_client.models import Failure, State
 from defer_client.options import MaxConcurrencyAction
+from defer_emulator.domain.faults import Faults
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +34,7 @@ class Running:
     arguments: str  # JSON: {"positional": [...], "keyword": {...}}
     executed_by: str | None
     awaited: bool  # its parent waits for it
+    faults: Faults | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -79,6 +79,20 @@ class Trouble:
 Event = ExecutionChanged | Output | CronMissed | Reloaded | ClockMoved | Trouble
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindingsChanged:
+    """`defer check` has looked at the project again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resync:
+    """Events were dropped, because their reader was too slow: look at everything anew."""
+
+
+LiveEvent = Event | FindingsChanged | Resync
+"""What a reader of a stream gets."""
+
+
 class Bus:
     """Hands each event to every subscriber, in the thread that publishes."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from defer_client.errors import InvalidOption
 from defer_emulator.clock import to_datetime, to_micros
-from defer_emulator.domain.clock_moves import ClockAction, ClockMove
-from defer_emulator.domain.cron import count_between
 from defer_emulator.domain.texts import moment
-from defer_emulator.lock import ProjectLock
 from defer_emulator.operations.base import LocalBase
+
+if TYPE_CHECKING:
+    from defer_emulator.domain.clock_moves import ClockAction, ClockMove
 
 _LATEST = datetime(9990, 1, 1, tzinfo=timezone.utc)  # so that a retry after it can still be written down
 
@@ -24,6 +24,7 @@ class ClockStatus:
     offset: timedelta  # emulated minus real time
     epoch: int
     advancing_to: datetime | None = None  # where the advance that is going on will end
+    advance: ClockMove | None = None  # that advance
 
 
 class ClockOperations(Protocol):
@@ -56,10 +57,13 @@ class LocalClock(LocalBase):
             offset=timedelta(microseconds=clock.at(real) - real),
             epoch=clock.epoch,
             advancing_to=None if target is None else to_datetime(target),
+            advance=None if target is None else walk,
         )
 
     def _nobody_moves_it(self) -> bool:
         """An emulator that was killed could not say that its advance is over."""
+        from defer_emulator.lock import ProjectLock
+
         return self._store.root is not None and ProjectLock(self._store.root).holder() is None
 
     async def ask_clock(self, action: ClockAction, to: timedelta | datetime | None = None) -> ClockMove:
@@ -83,6 +87,8 @@ class LocalClock(LocalBase):
 
     async def crons_until(self, to: timedelta | datetime) -> int:
         """How many executions the crons would create until then. Raises `InvalidOption`."""
+        from defer_emulator.domain.cron import count_between
+
         now = self._store.now()
         target = _target(to, now)
         return sum(

@@ -6,17 +6,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from defer_client.errors import AmbiguousId, Conflict, ExecutionNotCancellable, ExecutionNotFound
 from defer_client.models import Arguments, Execution, ExecutionFilters, Page, PageOf, State
 from defer_emulator.clock import to_datetime, to_micros
 from defer_emulator.domain.ids import attempt_id, parse_id, short_id
-from defer_emulator.domain.why import Emulator, Facts, Why, explain
 from defer_emulator.operations.base import LocalBase
-from defer_emulator.presence import is_alive, read_presence
 from defer_emulator.store.listing import Wanted
 from defer_emulator.store.rows import arguments_text
+
+if TYPE_CHECKING:  # `defer list` needs none of these
+    from defer_emulator.domain.faults import Faults
+    from defer_emulator.domain.why import Emulator, Why
 
 _PART_OF_ID = re.compile(r"(?P<part>[0-9a-f-]{4,36})(?:\.(?P<attempt>[1-9][0-9]{0,8}))?", re.ASCII)
 _SHOWN = 5  # candidates in a message
@@ -45,6 +47,9 @@ class ExecutionOperations(Protocol):
     async def why(self, execution_id: str) -> Why:
         """Why an execution, or one of its attempts, is where it is. Raises `ExecutionNotFound`."""
 
+    async def faults(self, execution_id: str) -> Faults | None:
+        """What was asked to go wrong with it. Raises `ExecutionNotFound`."""
+
     async def rerun_with(self, execution_id: str, arguments: Arguments) -> Execution:
         """A rerun with other arguments. Raises `ExecutionNotFound`, `NotSerializable`."""
 
@@ -54,19 +59,23 @@ class ExecutionOperations(Protocol):
         with nothing done, when it runs and there is no force, or when nothing of it is left."""
 
 
+def wanted_of(search: Search, now: int) -> Wanted:
+    """A search as the file can answer it; `now` is the emulated time in µs."""
+    since = search.created_since
+    if isinstance(since, timedelta):
+        since = to_datetime(now) - since
+    return Wanted(
+        filters=search.filters,
+        functions=search.function_names or None,
+        created_from=None if since is None else to_micros(since),
+        text=search.text or None,
+    )
+
+
 class LocalExecutions(LocalBase):
     async def search(self, page: Page, search: Search) -> PageOf[Execution]:
         """Newest first. Raises `InvalidRequest` for an unknown cursor."""
-        since = search.created_since
-        if isinstance(since, timedelta):
-            since = to_datetime(self._store.now()) - since
-        wanted = Wanted(
-            filters=search.filters,
-            functions=search.function_names or None,
-            created_from=None if since is None else to_micros(since),
-            text=search.text or None,
-        )
-        return self._store.list_executions(page, wanted)
+        return self._store.list_executions(page, wanted_of(search, self._store.now()))
 
     async def children(self, execution_id: str, limit: int = 1_000) -> list[Execution]:
         """What it started, oldest first. Raises `ExecutionNotFound`."""
@@ -74,6 +83,8 @@ class LocalExecutions(LocalBase):
 
     async def why(self, execution_id: str) -> Why:
         """Why an execution, or one of its attempts, is where it is. Raises `ExecutionNotFound`."""
+        from defer_emulator.domain.why import Facts, explain
+
         standing, real = self._store.standing(execution_id), self._store.real()
         clock, discard_at = standing.clock, standing.discard_at
         return explain(
@@ -97,6 +108,9 @@ class LocalExecutions(LocalBase):
         )
 
     def _emulator(self) -> Emulator | None:
+        from defer_emulator.domain.why import Emulator
+        from defer_emulator.presence import is_alive, read_presence
+
         root = self._store.root
         if root is None:  # a file in memory is served by whoever holds it
             return Emulator()
@@ -104,6 +118,9 @@ class LocalExecutions(LocalBase):
         if presence is None or not is_alive(presence):
             return None
         return Emulator(max_concurrency=presence.max_concurrency, only=presence.only)
+
+    async def faults(self, execution_id: str) -> Faults | None:
+        return self._store.faults(execution_id)
 
     async def rerun_with(self, execution_id: str, arguments: Arguments) -> Execution:
         """A rerun with other arguments. Raises `ExecutionNotFound`, `NotSerializable`."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from defer_client.errors import UnknownFunction
-from defer_emulator.domain.functions import RegisteredFunction
 from defer_emulator.operations.base import LocalBase
+
+if TYPE_CHECKING:
+    from defer_emulator.domain.functions import RegisteredFunction
 
 
 class FunctionOperations(Protocol):
@@ -41,6 +42,8 @@ class LocalFunctions(LocalBase):
         snake_case = _snake_case(name)
         if snake_case in present:
             return present[snake_case]
+        import difflib
+
         close = difflib.get_close_matches(snake_case, present, n=1)
         raise UnknownFunction(
             f"there is no function {name[:80]!r} in this project",

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from sqlite3 import Connection, Row
 from typing import NamedTuple
 
+from defer_emulator.domain.faults import faults_from_text
 from defer_emulator.domain.work import Change, Claim, Limits, Running
 from defer_emulator.store.queries import SQL
-from defer_emulator.store.rows import changes_of, running_of
+from defer_emulator.store.work_rows import changes_of, running_of
 
 BACKLOG = 128  # a longer one is not counted
 CANCELLED_AT_ONCE = 1_000  # a longer queue beyond a limit is cancelled over several claims
@@ -104,7 +105,11 @@ class Claiming:
         }
         rows = self._connection.execute(SQL["start"], values).fetchall()
         self._connection.execute(SQL["start_attempts"], values)
-        started = {row["sequence"]: running_of(row) for row in rows}
+        faults = {
+            row["sequence"]: faults_from_text(row["faults"])
+            for row in self._connection.execute(SQL["faults_of"], values)
+        }
+        started = {row["sequence"]: running_of(row, faults.get(row["sequence"])) for row in rows}
         return [started[sequence] for sequence in order]
 
     def _cancel_beyond_limits(self, due: Sequence[Group], room: Mapping[str, int | None]) -> list[Change]:

@@ -6,13 +6,17 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
+from typing import TypeVar
 
 from defer_client.errors import StateFileError
 from defer_emulator.store.queries import SQL
+
+T = TypeVar("T")
+Values = Sequence[str | int] | Mapping[str, str | int]
 
 APPLICATION_ID = 0x64656672  # "defr": says whose file it is
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
@@ -71,10 +75,17 @@ class Database:
                 self._patiently(connection, "SELECT 1 FROM project")
                 yield connection
 
-    def select(self, statement: str, values: Sequence[str | int] = ()) -> Sequence[sqlite3.Row]:
+    def select(self, statement: str, values: Values = ()) -> Sequence[sqlite3.Row]:
         """One statement, which sees one state of the file without a transaction around it."""
         with self._use() as connection:
             return self._patiently(connection, statement, values)
+
+    def maintain(self, script: str) -> None:
+        """Statements that take care of the file itself, outside of any transaction, to their ends."""
+        with self._use() as connection:
+            if connection.in_transaction:
+                raise RuntimeError("maintenance inside a transaction")
+            self._as_soon_as_possible(lambda: connection.executescript(script))
 
     def data_version(self) -> int:
         """A number that changes when another connection has written. Costs 3 µs."""
@@ -134,13 +145,16 @@ class Database:
         return connection
 
     def _patiently(
-        self, connection: sqlite3.Connection, statement: str, values: Sequence[str | int] = ()
+        self, connection: sqlite3.Connection, statement: str, values: Values = ()
     ) -> Sequence[sqlite3.Row]:
         """Execute as soon as no other process is in the way. SQLite's own waits are far longer."""
+        return self._as_soon_as_possible(lambda: connection.execute(statement, values).fetchall())
+
+    def _as_soon_as_possible(self, action: Callable[[], T]) -> T:
         pause, deadline = _FIRST_PAUSE, 0.0
         while True:
             try:
-                return connection.execute(statement, values).fetchall()
+                return action()
             except sqlite3.OperationalError as error:
                 if not _is_busy(error):
                     raise

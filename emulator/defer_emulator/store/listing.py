@@ -6,7 +6,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from defer_client.errors import InvalidRequest
@@ -34,6 +34,7 @@ class Slice:
     newer: bool  # on which side of the bound
     bound: int | None
     limit: int
+    until: int | None = None  # the last number that is looked at
 
 
 def paginate(
@@ -63,6 +64,14 @@ def paginate(
         start_cursor=_encode(place(rows[0]), scope) if rows else "",
         end_cursor=_encode(place(rows[-1]), scope) if rows else "",
     )
+
+
+def ended_early(info: PageInfo, reached: int, scope: str, *, newer: bool) -> PageInfo:
+    """The page of a search whose time was over: it goes on where that came to."""
+    cursor = _encode(reached, scope)
+    if newer:
+        return replace(info, has_prev_page=True, start_cursor=cursor)
+    return replace(info, has_next_page=True, end_cursor=cursor)
 
 
 def mapped(rows: tuple[list[R], PageInfo], value: Callable[[R], T]) -> PageOf[T]:
@@ -246,6 +255,8 @@ def slice_statement(one: Filter, tests: Condition, part: Slice) -> Condition:
     """The rows of a slice: each range of the filter gives its nearest, and of those the nearest are taken."""
     direction = "ASC" if part.newer else "DESC"
     bound = "true" if part.bound is None else f"sequence {'>' if part.newer else '<'} {part.bound:d}"
+    if part.until is not None:
+        bound += f" AND sequence {'<=' if part.newer else '>='} {part.until:d}"
     end = f"ORDER BY sequence {direction} LIMIT {part.limit:d}"
     union = " UNION ALL ".join(
         f"SELECT * FROM (SELECT sequence FROM {one.source}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
-from sqlite3 import Connection
+from dataclasses import asdict
+from functools import lru_cache
+from sqlite3 import Connection, Row
+from typing import Any
 
+from defer_client.retry import RetryPolicy
 from defer_emulator.domain.functions import (
     BrokenFunction,
     FunctionSpec,
     FunctionStatus,
+    Parameter,
     RegisteredFunction,
 )
 from defer_emulator.store.queries import SQL
-from defer_emulator.store.rows import registered_of, spec_text, text_of
+from defer_emulator.store.rows import dumps, function_id, text_of
 
 _GRACE = 60_000_000  # µs: how late a cron's minute may still fire
 
@@ -83,3 +89,25 @@ def _cron_after(old: RegisteredFunction | None, spec: FunctionSpec, now: int) ->
         # An editor that replaces a file removes it for a moment: that must not cost a minute.
         return max(old.cron_after, now - _GRACE)
     return old.cron_after
+
+
+def spec_text(spec: FunctionSpec) -> str:
+    return text_of(dumps(asdict(spec)))
+
+
+@lru_cache(maxsize=4_096)  # the same few texts are read at every call over HTTP
+def spec_of(text: str) -> FunctionSpec:
+    data: Mapping[str, Any] = json.loads(text)
+    parameters = tuple(Parameter(**parameter) for parameter in data["parameters"])
+    return FunctionSpec(**{**data, "retry": RetryPolicy(**data["retry"]), "parameters": parameters})
+
+
+def registered_of(row: Row, project_id: str, *, all_paused: bool) -> RegisteredFunction:
+    return RegisteredFunction(
+        id=function_id(project_id, row["name"]),
+        spec=spec_of(row["spec"]),
+        status=row["status"],
+        problem=row["problem"],
+        paused=bool(row["paused"]) or all_paused,
+        cron_after=row["cron_after"],
+    )

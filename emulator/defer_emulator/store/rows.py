@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from sqlite3 import Row
@@ -22,17 +21,14 @@ from defer_client.models import (
     Outcome,
     State,
 )
-from defer_client.retry import RetryPolicy
 from defer_client.serialization import check_arguments
-from defer_emulator.clock import to_datetime
-from defer_emulator.domain import functions
-from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction
+from defer_emulator.clock import EmulatedClock, to_datetime
+from defer_emulator.domain import ids
 from defer_emulator.domain.ids import attempt_id
-from defer_emulator.domain.work import Change, Running
 
 Columns = Row | Mapping[str, Any]
 
-function_id = lru_cache(maxsize=4_096)(functions.function_id)
+function_id = lru_cache(maxsize=4_096)(ids.function_id)
 
 
 def dumps(value: Json) -> str:
@@ -46,6 +42,10 @@ def _time(micros: int | None) -> datetime | None:
 
 def _error_code(code: str | None) -> ErrorCode | None:
     return None if code is None else ErrorCode(code)
+
+
+def clock_of(row: Row) -> EmulatedClock:
+    return EmulatedClock(offset=row["time_offset"], frozen_at=row["frozen_at"], epoch=row["epoch"])
 
 
 def execution_of(row: Columns, project_id: str) -> Execution:
@@ -119,59 +119,3 @@ def log_line_of(row: Row) -> LogLine:
 def text_of(text: str) -> str:
     """What can be stored of a text: lone surrogates, which are no Unicode, become escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-# --- the scheduler's ----------------------------------------------------------------------------
-
-
-def change_of(row: Columns) -> Change:
-    return Change(
-        sequence=row["sequence"],
-        id=row["id"],
-        function=row["function"],
-        state=State(row["state"]),
-        attempt=row["attempt"],
-        scheduled_at=row["scheduled_at"],
-    )
-
-
-def changes_of(rows: Iterable[Row]) -> list[Change]:
-    return [change_of(row) for row in rows]
-
-
-def running_of(row: Row) -> Running:
-    return Running(
-        sequence=row["sequence"],
-        id=row["id"],
-        function=row["function"],
-        attempt=row["attempt"],
-        state=State(row["state"]),
-        arguments=row["arguments"],
-        executed_by=row["executed_by"],
-        awaited=row["priority"] > 0,
-    )
-
-
-# --- functions ----------------------------------------------------------------------------------
-
-
-def spec_text(spec: FunctionSpec) -> str:
-    return text_of(dumps(asdict(spec)))
-
-
-@lru_cache(maxsize=4_096)  # the same few texts are read at every call over HTTP
-def spec_of(text: str) -> FunctionSpec:
-    data: Mapping[str, Any] = json.loads(text)
-    parameters = tuple(Parameter(**parameter) for parameter in data["parameters"])
-    return FunctionSpec(**{**data, "retry": RetryPolicy(**data["retry"]), "parameters": parameters})
-
-
-def registered_of(row: Row, project_id: str, *, all_paused: bool) -> RegisteredFunction:
-    return RegisteredFunction(
-        id=function_id(project_id, row["name"]),
-        spec=spec_of(row["spec"]),
-        status=row["status"],
-        problem=row["problem"],
-        paused=bool(row["paused"]) or all_paused,
-        cron_after=row["cron_after"],
-    )

@@ -9,7 +9,8 @@ from defer_client.models import Attempt, Execution, Failure
 from defer_emulator.clock import EmulatedClock
 from defer_emulator.domain.functions import RegisteredFunction
 from defer_emulator.store.queries import SQL
-from defer_emulator.store.rows import execution_of, failure_of, registered_of
+from defer_emulator.store.registry import registered_of
+from defer_emulator.store.rows import execution_of, failure_of
 
 _SHOWN = 20  # related executions
 

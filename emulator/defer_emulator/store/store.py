@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection, Row
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from defer_client.models import (
     Arguments,
@@ -19,11 +19,9 @@ from defer_client.models import (
     Page,
     PageOf,
 )
-from defer_emulator.clock import Clock, EmulatedClock, SystemClock
-from defer_emulator.domain.clock_moves import ClockMove
-from defer_emulator.domain.functions import RegisteredFunction
-from defer_emulator.domain.ids import parse_id, sequences_of
-from defer_emulator.store import clock_moves, listing, registry
+from defer_emulator.clock import Clock, EmulatedClock, SystemClock, to_datetime
+from defer_emulator.domain.ids import IdSource, parse_id, sequences_of, unknown_id
+from defer_emulator.store import listing
 from defer_emulator.store.attempts import attempt_matches
 from defer_emulator.store.database import Database
 from defer_emulator.store.listing import Condition, Slice, Wanted
@@ -32,14 +30,21 @@ from defer_emulator.store.queries import SQL
 from defer_emulator.store.rows import (
     arguments_of,
     attempt_of,
+    clock_of,
     execution_of,
     function_id,
     log_line_of,
     outcome_of,
-    registered_of,
 )
-from defer_emulator.store.standing import Standing, standing_of
-from defer_emulator.store.transaction import Transaction, clock_of, new_ids, unknown_id
+
+if TYPE_CHECKING:  # a command that only reads loads none of these
+    from defer_emulator.domain.clock_moves import ClockMove
+    from defer_emulator.domain.faults import Faults
+    from defer_emulator.domain.functions import RegisteredFunction
+    from defer_emulator.domain.insight import Count, FoundExecutions, MissedCron
+    from defer_emulator.store.printed import Lines
+    from defer_emulator.store.standing import Standing
+    from defer_emulator.store.transaction import Transaction
 
 Durability = Literal["normal", "full"]
 
@@ -54,7 +59,7 @@ class Store:
     def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
         self._clock = clock or SystemClock()
-        self._ids = new_ids(self._clock)
+        self._ids: IdSource | None = None  # made by the first transaction
         self._seen: tuple[int, EmulatedClock] | None = None  # the clock, at a version of the file
         with database.read() as connection:
             self.project_id: str = connection.execute(SQL["project"]).fetchone()["id"]
@@ -85,6 +90,11 @@ class Store:
         return cls(Database(None), clock)
 
     @property
+    def database(self) -> Database:
+        """For the rest of this package."""
+        return self._database
+
+    @property
     def root(self) -> Path | None:
         """The project's root; None for a store in memory."""
         path = self._database.path
@@ -106,6 +116,10 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction: committed at the end of the block, rolled back by an exception."""
+        from defer_emulator.store.transaction import Transaction, new_ids
+
+        if self._ids is None:
+            self._ids = new_ids(self._clock)
         with self._database.write() as connection:
             tx = Transaction(connection, self.project_id, self._clock, self._ids)
             before = tx.clock
@@ -132,11 +146,15 @@ class Store:
 
     def clock_and_moves(self) -> tuple[EmulatedClock, list[ClockMove]]:
         """The clock, and what was asked of it and is not over, oldest first."""
+        from defer_emulator.store import clock_moves
+
         with self._database.read() as connection:
             return self.clock(), clock_moves.active(connection)
 
     def clock_move(self, number: int) -> ClockMove:
         """How it stands now."""
+        from defer_emulator.store import clock_moves
+
         with self._database.read() as connection:
             return clock_moves.move_of(connection.execute(SQL["clock_move"], (number,)).fetchone())
 
@@ -187,8 +205,36 @@ class Store:
             values = {"sequence": row["sequence"], "attempt": number}
             return [log_line_of(line) for line in connection.execute(SQL["logs"], values)]
 
+    def lines_of(self, ids: Sequence[str], *, since: int, last: int | None) -> Lines:
+        """What these executions printed since a time in µs; the `last` lines of each, if that is given."""
+        from defer_emulator.store import printed
+
+        with self._database.read() as connection:
+            return printed.lines_of(connection, ids, since=since, last=last)
+
+    def lines_after(self, position: int, wanted: Wanted, ids: Sequence[str] | None) -> Lines:
+        """What was printed after a position: by these executions, or by all that match."""
+        from defer_emulator.store import printed
+
+        with self._database.read() as connection:
+            wanted = self._with_function_names(connection, wanted)
+            return printed.lines_after(connection, position, wanted, ids)
+
+    def faults(self, execution_id: str) -> Faults | None:
+        """What was asked to go wrong with an execution. Raises `ExecutionNotFound`."""
+        with self._database.read() as connection:
+            row, _ = self._find(connection, execution_id)
+            found = connection.execute(SQL["faults"], (row["sequence"],)).fetchone()
+        if found is None:
+            return None
+        from defer_emulator.domain.faults import faults_from_text
+
+        return faults_from_text(found["faults"])
+
     def standing(self, execution_id: str) -> Standing:
         """Where an execution, or one of its attempts, stands among the others. Raises `ExecutionNotFound`."""
+        from defer_emulator.store.standing import standing_of
+
         with self._database.read() as connection:
             row, attempt = self._find(connection, execution_id, "whole_execution")
             return standing_of(connection, row, attempt, self.project_id)
@@ -214,8 +260,7 @@ class Store:
     def list_executions(self, page: Page, wanted: Wanted) -> PageOf[Execution]:
         """Newest first. Raises `InvalidRequest` for an unknown cursor."""
         with self._database.read() as connection:
-            if wanted.filters.function_ids:
-                wanted = self._with_function_names(connection, wanted)
+            wanted = self._with_function_names(connection, wanted)
             tests = listing.tests_of(wanted)
             best = listing.best_filter(wanted, lambda count: _all(connection, count)[0][0])
 
@@ -227,6 +272,8 @@ class Store:
 
     def _with_function_names(self, connection: Connection, wanted: Wanted) -> Wanted:
         """The file knows functions by their names; ids are made from them."""
+        if not wanted.filters.function_ids:
+            return wanted
         ids = set(wanted.filters.function_ids)
         called = [row["name"] for row in connection.execute(SQL["called_names"])]
         names = [name for name in called if function_id(self.project_id, name) in ids]
@@ -235,6 +282,21 @@ class Store:
         return Wanted(
             filters=wanted.filters, functions=names, created_from=wanted.created_from, text=wanted.text
         )
+
+    def find(self, page: Page, wanted: Wanted, patience: float | None) -> FoundExecutions:
+        """As `list_executions`, but for about `patience` seconds. Raises `InvalidRequest`."""
+        from defer_emulator.store.searching import search_executions
+
+        with self._database.read() as connection:
+            wanted = self._with_function_names(connection, wanted)
+            return search_executions(connection, page, wanted, self.project_id, patience)
+
+    def count(self, wanted: Wanted, patience: float | None) -> Count:
+        """How many executions match; at least how many, where `patience`, in seconds, did not suffice."""
+        from defer_emulator.store.searching import count_executions
+
+        with self._database.read() as connection:
+            return count_executions(connection, self._with_function_names(connection, wanted), patience)
 
     def list_attempts(self, execution_id: str, page: Page, filters: ExecutionFilters) -> PageOf[Attempt]:
         """Newest first. Raises `ExecutionNotFound`, `InvalidRequest`."""
@@ -283,14 +345,32 @@ class Store:
 
     def functions(self) -> list[RegisteredFunction]:
         """All that the project's file knows, by name. While everything is paused, each of them is."""
+        from defer_emulator.store.registry import read_functions
+
         with self._database.read() as connection:
-            return registry.read_functions(connection, self.project_id)
+            return read_functions(connection, self.project_id)
 
     def function(self, name: str) -> RegisteredFunction | None:
         """The one of that exact name, without reading the others."""
+        from defer_emulator.store.registry import registered_of
+
         for row in self._database.select(SQL["function"], (name,)):
             return registered_of(row, self.project_id, all_paused=bool(row["all_paused"]))
         return None
+
+    def missed_crons(self, limit: int) -> list[MissedCron]:
+        """Newest first."""
+        from defer_emulator.domain.insight import MissedCron
+
+        return [
+            MissedCron(
+                function=row["function"],
+                first=to_datetime(row["first"]),
+                count=row["count"],
+                noticed_at=to_datetime(row["noticed_at"]),
+            )
+            for row in self._database.select(SQL["missed_crons"], (limit,))
+        ]
 
     def is_paused(self) -> bool:
         """Whether everything is."""

@@ -10,28 +10,24 @@ from sqlite3 import Connection, Row
 from typing import Any
 
 from defer_client.errors import (
+    Conflict,
     ExecutionAbortingAlreadyInProgress,
     ExecutionNotCancellable,
-    ExecutionNotFound,
     ExecutionNotReschedulable,
 )
 from defer_client.models import Execution, State
 from defer_emulator.clock import Clock, EmulatedClock
 from defer_emulator.domain.clock_moves import ClockAction, ClockMove
+from defer_emulator.domain.faults import Faults, faults_to_text
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
-from defer_emulator.domain.ids import IdSource, parse_id, short_id
+from defer_emulator.domain.ids import IdSource, parse_id, short_id, unknown_id
 from defer_emulator.domain.work import Change, Claim, Completion, Limits, LogChunk, Running
+from defer_emulator.presence import start_time
 from defer_emulator.store import clock_moves, registry, settling
 from defer_emulator.store.claiming import Claiming
 from defer_emulator.store.queries import SQL
-from defer_emulator.store.rows import (
-    change_of,
-    changes_of,
-    dumps,
-    execution_of,
-    running_of,
-    text_of,
-)
+from defer_emulator.store.rows import clock_of, dumps, execution_of, text_of
+from defer_emulator.store.work_rows import change_of, changes_of, running_of
 
 DISCARDED_AT_ONCE = 1_000  # more are discarded by the next transactions
 BY_REQUEST = "request"  # of a person, or of an application outside the emulator
@@ -51,6 +47,7 @@ class NewExecution:
     executed_by: str | None = None
     rerun_of: str | None = None
     awaited: bool = False  # its parent waits for it
+    faults: Faults | None = None
 
 
 class Transaction:
@@ -114,7 +111,45 @@ class Transaction:
         if new.metadata:
             pairs = [(key, value, sequence) for key, value in new.metadata.items()]
             self._connection.executemany(SQL["insert_metadata"], pairs)
+        if new.faults is not None:
+            self._connection.execute(SQL["insert_faults"], (sequence, faults_to_text(new.faults)))
         return values | {"created_at": self.now, "updated_at": self.now} | _AT_FIRST
+
+    def start_in_foreground(
+        self, new: NewExecution, concurrency: int | None, *, pid: int, since: str
+    ) -> Running:
+        """Store a call that a process of a person's runs at once, in place of an emulator.
+
+        `since` is its start, in the words of `presence.start_time`. Raises `Conflict` when the limit of the
+        function is reached.
+        """
+        taken = self._connection.execute(SQL["places_taken"], (new.function,)).fetchone()[0]
+        if concurrency is not None and taken >= concurrency:
+            raise Conflict(
+                f"{taken} of {new.function} run already, and its concurrency is {concurrency}",
+                hint=f"wait for them, or see what they do: defer list --function {new.function}",
+            )
+        sequence = self._insert(new)["sequence"]
+        values = self._stamp(sequences=f"[{sequence}]", generation=0)
+        (row,) = self._connection.execute(SQL["start"], values).fetchall()
+        self._connection.execute(SQL["start_attempts"], values)
+        self._connection.execute(SQL["insert_foreground"], (sequence, pid, since))
+        return running_of(row)
+
+    def forsaken(self) -> list[Running]:
+        """All that a process of a person's was running when it was killed."""
+        foreground = self._in_foreground()
+        rows = self._connection.execute(SQL["running"]) if foreground else ()
+        return [running_of(row) for row in rows if not foreground.get(row["sequence"], True)]
+
+    def _in_foreground(self) -> dict[int, bool]:
+        """By sequence, whether the process is alive."""
+        rows = self._connection.execute(SQL["foreground"])
+        return {row["sequence"]: start_time(row["pid"]) == row["start_time"] for row in rows}
+
+    def leave_foreground(self, running: Running) -> None:
+        """That process does not run it any more."""
+        self._connection.execute(SQL["leave_foreground"], (running.sequence,))
 
     def require(self, execution_id: str, *, whole: bool = False) -> Row:
         """The row of an execution; with its big columns if `whole`. Raises `ExecutionNotFound`."""
@@ -227,6 +262,10 @@ class Transaction:
         """Write down how it stands."""
         clock_moves.put(self._connection, move)
 
+    def keep_tally(self, revision: int, sequence: int, content: str) -> None:
+        """Statistics up to a row, so that they need not be added up again."""
+        self._connection.execute(SQL["keep_tally"], (revision, sequence, content))
+
     # --- what the scheduler does ------------------------------------------------------------
 
     def changes_since(self, revision: int) -> list[Change]:
@@ -256,6 +295,9 @@ class Transaction:
 
     def discard_due(self) -> list[Change]:
         """Discard what was not started before its `discard_after`: the oldest, if there are very many."""
+        first = self.next_discard()  # a look costs less than an update of nothing
+        if first is None or first > self.now:
+            return []
         values = self._stamp(limit=DISCARDED_AT_ONCE)
         return changes_of(self._connection.execute(SQL["discard_due"], values).fetchall())
 
@@ -276,8 +318,10 @@ class Transaction:
         return None if row is None else row[0]
 
     def running(self) -> list[Running]:
-        """All that are started or aborting, oldest first."""
-        return [running_of(row) for row in self._connection.execute(SQL["running"])]
+        """All that are started or aborting, oldest first; without those that a process of a person's runs."""
+        foreground = self._in_foreground()
+        rows = self._connection.execute(SQL["running"])
+        return [running_of(row) for row in rows if not foreground.get(row["sequence"], False)]
 
     def fire_cron(self, function: str, minute: int) -> Change | None:
         """Create the execution of a cron's minute, once for each minute and clock epoch; else None."""
@@ -290,22 +334,16 @@ class Transaction:
         """Minutes up to this one never fire again."""
         self._connection.execute(SQL["cron_seen"], {"function": function, "minute": minute})
 
+    def cron_missed(self, function: str, first: int, count: int) -> None:
+        """Remember that so many minutes of a cron, from `first` on, were not fired and never will be."""
+        self._connection.execute(SQL["miss_cron"], (function, first, count, self.now))
+
     def register(self, functions: Collection[FunctionSpec], broken: Mapping[str, BrokenFunction]) -> None:
         """Make the table of functions equal to the project; see the scheduler's port."""
         registry.register(self._connection, functions, broken, now=self.now)
 
     def functions(self) -> list[RegisteredFunction]:
         return registry.read_functions(self._connection, self._project_id)
-
-
-def clock_of(row: Row) -> EmulatedClock:
-    return EmulatedClock(offset=row["time_offset"], frozen_at=row["frozen_at"], epoch=row["epoch"])
-
-
-def unknown_id(execution_id: str, hint: str = "") -> ExecutionNotFound:
-    return ExecutionNotFound(
-        f"no execution has the id {execution_id[:60]!r}", hint=hint or "`defer list` shows the ids there are"
-    )
 
 
 def new_ids(clock: Clock) -> IdSource:

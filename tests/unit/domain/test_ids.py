@@ -12,6 +12,7 @@ from defer_emulator.domain.ids import (
     IdSource,
     Reference,
     attempt_id,
+    function_id,
     parse_id,
     sequences_of,
     short_id,
@@ -66,3 +67,8 @@ def test_what_is_no_whole_id_is_none(text: str) -> None:
 @pytest.mark.parametrize("end", [".", ".0", ".01", ".x", ".1.2", ".-1", ".1 ", "\n", ".9999999999"])
 def test_a_wrong_attempt_makes_no_id(end: str) -> None:
     assert parse_id(source([1]).new(7) + end) is None
+
+
+@given(st.uuids(), st.text(st.characters(codec="utf-8")))
+def test_the_id_of_a_function_is_the_uuid_of_its_name_in_the_project(project: uuid.UUID, name: str) -> None:
+    assert function_id(str(project), name) == str(uuid.uuid5(project, name))

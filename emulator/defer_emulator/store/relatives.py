@@ -1,0 +1,33 @@
+"""Executions that belong together: by who started whom, and what was run again."""
+
+from __future__ import annotations
+
+from sqlite3 import Connection
+
+from defer_client.models import Execution
+from defer_emulator.domain.insight import Tree
+from defer_emulator.store.queries import SQL
+from defer_emulator.store.rows import execution_of
+
+_DEEPEST = 1_000  # ancestors
+
+
+def tree(connection: Connection, execution_id: str, limit: int, project_id: str) -> Tree:
+    """An execution and what it started, and they, oldest first; at most `limit`, cut at the lowest level."""
+    rows = connection.execute(SQL["workflow"], {"id": execution_id, "limit": limit + 1}).fetchall()
+    return Tree(
+        executions=[execution_of(row, project_id) for row in rows[:limit]],
+        awaited=frozenset(row["id"] for row in rows if row["priority"] > 0),
+        is_cut=len(rows) > limit,
+    )
+
+
+def ancestors(connection: Connection, execution_id: str, project_id: str) -> list[Execution]:
+    """Who started it, and who started that, the first of all first. Those that are not stored any more end it."""
+    rows = connection.execute(SQL["ancestors"], {"id": execution_id, "limit": _DEEPEST}).fetchall()
+    return [execution_of(row, project_id) for row in rows]
+
+
+def reruns(connection: Connection, execution_id: str, limit: int, project_id: str) -> list[Execution]:
+    """The executions that are reruns of it, newest first."""
+    return [execution_of(row, project_id) for row in connection.execute(SQL["reruns"], (execution_id, limit))]
