@@ -1,10 +1,10 @@
-"""The web application: the gate in front, the API, and a page that shows what there is."""
+"""The web application: the gate in front, the API, and the console for everything else."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -17,10 +17,14 @@ from defer_emulator.web.requests import ClientGone, Request, read_headers
 from defer_emulator.web.security import Gate, ParentOf
 from defer_emulator.web.settings import WebSettings
 
+if TYPE_CHECKING:
+    from defer_emulator.web.console.app import Console
+    from defer_emulator.web.console.site import Start
+
 Handler = Callable[[Request], Awaitable[Response]]
 Routes = Mapping[str, Mapping[str, Handler]]  # path, with {id} → method → handler
 
-_STATIC = Path(__file__).with_name("static")
+_API = "/public/"
 _EXECUTIONS = f"{PREFIX}/executions/"
 
 
@@ -32,33 +36,48 @@ def create_app(
     parent_of: ParentOf = lambda token: None,
     backend_for: BackendFor | None = None,
     is_ready: Callable[[], bool] = lambda: True,
+    start: Start | None = None,
 ) -> WebApp:
-    """The API v2 and the pages, for any engine that offers the two protocols.
+    """The API v2 and the console, for any engine that offers the two protocols.
 
     `parent_of` verifies an execution token, `backend_for` gives the backend whose calls become children of
-    that execution. Until `is_ready`, `/health` answers 503. Raises `ValueError` when it would listen beyond
-    this machine without a token.
+    that execution. Until `is_ready`, `/health` answers 503. `start` enqueues for a person, who may start
+    a cron too. Raises `ValueError` when it would listen beyond this machine without a token.
     """
-    pages = Pages(backend, operations, settings, is_ready)
+    gate = Gate(settings, parent_of)
+    pages = Pages(settings, is_ready)
     api = Api(backend, operations, backend_for or (lambda parent: backend))
     routes: dict[str, dict[str, Handler]] = {
-        "/": {"GET": pages.overview},
         "/health": {"GET": pages.health},
         "/openapi.json": {"GET": pages.openapi},
-        "/static/style.css": {"GET": pages.style},
     }
     for endpoint in ENDPOINTS:
         methods = routes.setdefault(PREFIX + endpoint.path, {})
         methods[endpoint.method] = partial(endpoint.handle, api)
-    return WebApp(Gate(settings, parent_of), routes, close=api.end_polls)
+
+    async def open_console() -> Console:
+        from defer_emulator.web.console.app import open_console
+
+        return await open_console(backend, operations, settings, start=start or backend.enqueue, gate=gate)
+
+    console = LazyConsole(open_console)
+
+    def close() -> None:
+        api.end_polls()
+        console.close()
+
+    return WebApp(gate, routes, close, console.respond)
 
 
 class WebApp:
     """The ASGI application. `close()` answers every request that waits, so that a server can stop."""
 
-    def __init__(self, gate: Gate, routes: Routes, close: Callable[[], None]) -> None:
+    def __init__(
+        self, gate: Gate, routes: Routes, close: Callable[[], None], console: Handler | None = None
+    ) -> None:
         self._gate = gate
         self._routes = routes
+        self._console = console  # answers what `routes` do not know
         self.close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,15 +89,23 @@ class WebApp:
             return
         except Exception as error:
             response = error_response(error)
+            if self._is_page(scope["path"]) and _wants_page(scope):
+                response = _as_page(response)
         await response(scope, receive, send)
+
+    def _is_page(self, path: str) -> bool:
+        """Whether it is the console's: all that is not the API's."""
+        return path not in self._routes and not path.startswith(_API)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         headers = read_headers(scope["headers"])
         self._gate.check_site(headers)
         path: str = scope["path"]
-        parent = None if path == "/health" else self._gate.admit(headers)
         template, execution_id = _template(path)
         methods = self._routes.get(template)
+        if methods is None and self._console is not None and self._is_page(path):
+            return await self._console(Request(scope=scope, receive=receive, headers=headers))
+        parent = None if path == "/health" else self._gate.admit(headers)
         if methods is None:
             raise Refused(
                 404, "not_found", f"there is nothing at {path[:200]}: /openapi.json lists what there is"
@@ -93,13 +120,9 @@ class WebApp:
 
 
 class Pages:
-    """What is served beside the API."""
+    """What is served beside the API and the console."""
 
-    def __init__(
-        self, backend: Backend, operations: Operations, settings: WebSettings, is_ready: Callable[[], bool]
-    ) -> None:
-        self._backend = backend
-        self._operations = operations
+    def __init__(self, settings: WebSettings, is_ready: Callable[[], bool]) -> None:
         self._settings = settings
         self._is_ready = is_ready
 
@@ -117,14 +140,32 @@ class Pages:
 
         return json_response(openapi(self._settings.version))
 
-    async def overview(self, request: Request) -> Response:
-        # Jinja2 costs 25 ms: who never opens the page does not pay.
-        from defer_emulator.web.console import overview
 
-        return await overview(self._backend, self._operations, self._settings)
+class LazyConsole:
+    """The console, made when it is opened: its templates cost 40 ms, which no start has to pay."""
 
-    async def style(self, request: Request) -> Response:
-        return Response((_STATIC / "style.css").read_bytes(), media_type="text/css")
+    def __init__(self, open_console: Callable[[], Awaitable[Console]]) -> None:
+        self._open = open_console
+        self._console: Console | None = None
+
+    async def respond(self, request: Request) -> Response:
+        if self._console is None:
+            self._console = await self._open()
+        return await self._console.respond(request)
+
+    def close(self) -> None:
+        if self._console is not None:
+            self._console.close()
+
+
+def _wants_page(scope: Scope) -> bool:
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def _as_page(answer: Response) -> Response:
+    from defer_emulator.web.console.problems import plain_page
+
+    return plain_page(answer)
 
 
 def _template(path: str) -> tuple[str, str]:

@@ -54,7 +54,7 @@ def error_response(error: Exception) -> Response:
         return _answer(error.status, error.error, error.message, error.headers)
     if isinstance(error, errors.DeferError):
         status, name = _status(error)
-        return _answer(status, name, _with_hint(error), {ERROR_HEADER: type(error).__name__})
+        return _answer(status, name, full_message(error), {ERROR_HEADER: type(error).__name__})
     if isinstance(error, RecursionError):
         return _answer(400, "bad_request", "the body is nested too deeply", None)
     _log.error("an API request failed", exc_info=error)
@@ -82,7 +82,8 @@ def _status(error: errors.DeferError) -> tuple[int, ErrorName]:
             return 400, "bad_request"
 
 
-def _with_hint(error: errors.DeferError) -> str:
+def full_message(error: errors.DeferError) -> str:
+    """The message with the hint as a second sentence."""
     if not error.hint:
         return error.message
     return f"{error.message.rstrip('.')}. {error.hint[:1].upper()}{error.hint[1:]}"

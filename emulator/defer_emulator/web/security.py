@@ -89,6 +89,14 @@ class Gate:
             )
         return None
 
+    def is_token(self, text: str) -> bool:
+        """Whether this is the emulator's token, as a person types it."""
+        return self._token is not None and _equal(text, self._token)
+
+    @property
+    def needs_token(self) -> bool:
+        return self._token is not None
+
     def _decide_site(self, host: str, origin: str | None) -> bool:
         name, port = _host_and_port(host)
         if origin is None:
@@ -148,7 +156,7 @@ def _text(raw: bytes) -> str:
 
 
 def _equal(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8"), expected.encode("utf-8"))
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8"))
 
 
 def _foreign(header: str, value: str, hint: str) -> Refused:

@@ -86,6 +86,12 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def address_of(listener: socket.socket) -> str:
+    """Where a browser on this machine finds it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{_REACHED_AT.get(host, f'[{host}]' if ':' in host else host)}:{port}"
+
+
 class Server:
     """Serves the application on a listening socket, in the running event loop, without signal handlers.
 
@@ -99,8 +105,8 @@ class Server:
     def __init__(self, app: WebApp, listener: socket.socket) -> None:
         self._app = app
         self._listener = listener
-        host, self.port = listener.getsockname()[:2]
-        self.url = f"http://{_REACHED_AT.get(host, f'[{host}]' if ':' in host else host)}:{self.port}"
+        self.port = listener.getsockname()[1]
+        self.url = address_of(listener)
         self._server = _Server(
             uvicorn.Config(
                 app,

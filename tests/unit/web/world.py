@@ -16,6 +16,7 @@ from defer_emulator.domain.work import Completion, Limits
 from defer_emulator.operations import LocalOperations
 from defer_emulator.store.store import Store
 from defer_emulator.web.app import WebApp, create_app
+from defer_emulator.web.console.site import Start
 from defer_emulator.web.settings import WebSettings
 
 PREFIX = "/public/v2"
@@ -54,13 +55,14 @@ class World:
             functions = [function("send_mail", "to", "subject="), function("nightly", cron="0 3 * * *")]
             tx.register(functions, {"half_written": BrokenFunction(reason="SyntaxError: line 3")})
 
-    def app(self, **settings: Any) -> WebApp:
+    def app(self, *, start: Start | None = None, **settings: Any) -> WebApp:
         return create_app(
             self.backend,
             self.operations,
             WebSettings(project="shop", version="1.2", **settings),
             parent_of=lambda token: token.partition(".")[0] if token.endswith(".secret") else None,
             backend_for=lambda parent: LocalBackend(self.store, parent=parent, wake=lambda: None),
+            start=start,
         )
 
     def client(self, app: WebApp | None = None) -> httpx.AsyncClient:

@@ -1,0 +1,151 @@
+"""Each page of the console, in a project where everything has happened: readable, small, for everybody."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.console.browser import (
+    Tab,
+    assert_fits,
+    axe_source,
+    screenshot,
+    violations,
+)
+from tests.console.client import Api
+from tests.console.conftest import OpenTab
+from tests.projects import Dev, TempProject, eventually
+
+pytestmark = pytest.mark.acceptance
+
+PAGES = {
+    "overview": "/",
+    "functions": "/functions",
+    "function": "/functions/send_mail",
+    "cron": "/functions/nightly",
+    "broken": "/functions/broken",
+    "executions": "/executions",
+    "executions, filtered": "/executions?state=failed&function=fails",
+    "execution, succeeded": "/executions/{mail}",
+    "execution, failed": "/executions/{failed}",
+    "execution, running": "/executions/{running}",
+    "execution, delayed": "/executions/{delayed}",
+    "workflow": "/executions/{order}",
+    "schedules": "/schedules",
+    "errors": "/errors",
+    "logs": "/logs",
+    "outbox": "/outbox",
+    "message": "/outbox/1",
+}
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def ids(api: Api, project: TempProject) -> dict[str, str]:
+    """Executions in every state, by what they are."""
+    found = {
+        "order": api.call("order", ["ada@example.com", "grace@example.com", "joan@example.com"]),
+        "failed": api.call("fails", 7),
+        "mail": api.call("send_mail", "ada@example.com", user="7", plan="free"),
+        "running": api.call("lasts"),
+        "aborted": api.call("lasts"),
+        "delayed": api.call("send_mail", "later@example.com", delay=3600),
+        "cancelled": api.call("send_mail", "never@example.com", delay=3600),
+    }
+    for number in range(4):
+        api.call("fails", number)
+    api.ask("POST", f"/executions/{found['cancelled']}/cancellation", {})
+    api.wait_for(found["aborted"], "started")
+    api.ask("POST", f"/executions/{found['aborted']}/cancellation", {"force": True})
+    for name, state in {
+        "order": "succeed",
+        "failed": "failed",
+        "mail": "succeed",
+        "running": "started",
+        "aborted": "aborted",
+    }.items():
+        api.wait_for(found[name], state)
+    eventually(lambda: project.json("notifications")["data"], "the outbox holds a message")
+    return found
+
+
+@pytest.fixture(params=PAGES)
+def page(request: pytest.FixtureRequest, ids: dict[str, str]) -> tuple[str, str]:
+    """The name of a page, and its address."""
+    name = request.param
+    return name, PAGES[name].format(**ids)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(dev: Dev, open_tab: OpenTab, page: tuple[str, str], theme: str) -> None:
+    name, path = page
+    axe = axe_source()
+    # What the script is injected by would itself be against the policy of the pages.
+    tab = open_tab(dev.url, color_scheme=theme, viewport=DESK, bypass_csp=True)
+    shown = tab.open(path)
+    screenshot(shown, f"{name} {theme} {DESK['width']}")
+    assert violations(shown, axe) == []
+    unfold(tab)
+    assert violations(shown, axe) == []
+
+
+def test_a_page_fits_a_phone(dev: Dev, open_tab: OpenTab, page: tuple[str, str]) -> None:
+    name, path = page
+    tab = open_tab(dev.url, viewport=PHONE)
+    shown = tab.open(path)
+    screenshot(shown, f"{name} light {PHONE['width']}")
+    assert_fits(shown)
+    unfold(tab)
+    assert_fits(shown)
+
+
+def test_a_page_has_one_heading_and_says_where_one_is(tab: Tab, page: tuple[str, str]) -> None:
+    shown = tab.open(page[1])
+    assert shown.locator("h1").count() == 1
+    assert shown.title().endswith(" · shop")
+    current = shown.locator(".rail nav [aria-current=page]").get_attribute("href")
+    assert current is not None and page[1].startswith(current)
+
+
+def test_nothing_moves_while_a_page_loads(tab: Tab, page: tuple[str, str]) -> None:
+    tab.page.add_init_script(
+        "window.moved = []; new PerformanceObserver((list) => moved.push(...list.getEntries().map((e) => e.value)))"
+        ".observe({type: 'layout-shift', buffered: true})"
+    )
+    shown = tab.open(page[1])
+    shown.locator("#live[data-state=live]").wait_for()
+    assert sum(shown.evaluate("moved")) < 0.01
+
+
+def test_the_overview_leads_to_every_page(tab: Tab) -> None:
+    shown = tab.open("/")
+    for name in ("Executions", "Functions", "Schedules", "Errors", "Logs", "Outbox", "Overview"):
+        shown.locator(".rail nav").get_by_role("link", name=name, exact=True).click()
+        shown.wait_for_url(f"{tab.url}/{'' if name == 'Overview' else name.lower()}")
+        assert shown.locator("h1").inner_text() == name
+
+
+def test_the_theme_is_chosen_and_kept(tab: Tab) -> None:
+    shown = tab.open("/")
+
+    def paper() -> str:
+        found: str = shown.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        return found
+
+    light = paper()
+    with shown.expect_response("**/preferences/theme"):
+        tab.act("Dark colours")
+    dark = paper()
+    assert dark != light
+    tab.open("/errors")
+    assert paper() == dark
+    assert shown.get_by_role("button", name="Dark colours").get_attribute("aria-pressed") == "true"
+    with shown.expect_response("**/preferences/theme"):
+        tab.act("Colours of the system")
+    tab.open("/errors")
+    assert paper() == light
+
+
+def unfold(tab: Tab) -> None:
+    """Open all that can be opened, one after the other where only one may be open."""
+    tab.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
