@@ -168,6 +168,12 @@ class ResultTimeout(DeferError, TimeoutError):
     code = "timed_out"
 
 
+class InjectedFailure(DeferError):
+    """A failure that somebody asked for: `defer run NAME --fail-attempt 1`."""
+
+    code = "injected_failure"
+
+
 class ExecutionEnded(DeferError):
     """The awaited execution ended without a value. `execution` says which one and how."""
 

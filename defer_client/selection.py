@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from defer_client.errors import NoBackendError
@@ -36,6 +37,7 @@ class Choice(NamedTuple):
 
 
 _worker: tuple[int, Backend] | None = None  # with the process it is valid in
+_execution: ContextVar[Callable[[], Backend] | None] = ContextVar("defer_execution_backend", default=None)
 _given: list[Backend] = []
 _projects: dict[tuple[str | None, str | None], Project] = {}
 _opened: dict[tuple[int, Choice], Backend] = {}  # by process: connections do not survive a fork
@@ -49,9 +51,12 @@ def current_backend(source: str | None = None) -> Backend:
     backend = _worker_backend()
     if backend is not None:
         return backend
+    give = _execution.get()
+    if give is not None:
+        return give()
     if _given:
         return _given[-1]
-    key = (os.getpid(), choose(os.environ, source))
+    key = (os.getpid(), _chosen(source))
     opened = _opened.get(key)
     if opened is None:
         opened = _opened[key] = _open(key[1])
@@ -60,12 +65,32 @@ def current_backend(source: str | None = None) -> Backend:
 
 def defer_enabled() -> bool:
     """Whether calls made now go to a server or a project's file, rather than nowhere or running inline."""
-    if _worker_backend() is not None or _given:
+    if _worker_backend() is not None or _execution.get() is not None or _given:
         return True
     try:
-        return choose(os.environ, None).kind != "inline"
+        return _chosen(None).kind != "inline"
     except NoBackendError:
         return False
+
+
+def _chosen(source: str | None) -> Choice:
+    """The choice of this process. Raises `NoBackendError`, also in tests that do not say where calls go."""
+    if not os.environ.get("DEFER_BACKEND") and _is_pytest():
+        raise NoBackendError(
+            "a deferred function was called under pytest without the fixture `defer_emulator`: "
+            "a test never sends real work",
+            hint="add the argument defer_emulator to the test; where it really wants a server or a file,"
+            " set DEFER_BACKEND=http or DEFER_BACKEND=local",
+        )
+    return choose(os.environ, source)
+
+
+def _is_pytest() -> bool:
+    """Whether this process runs tests, or collects them. A program that a test starts does not."""
+    plugin = sys.modules.get("defer_emulator.pytest_plugin")
+    if plugin is not None and plugin.sessions > 0:
+        return True
+    return "PYTEST_CURRENT_TEST" in os.environ and "pytest" in sys.modules  # the plugin may be off
 
 
 def choose(environment: Mapping[str, str], source: str | None) -> Choice:
@@ -77,13 +102,6 @@ def choose(environment: Mapping[str, str], source: str | None) -> Choice:
         )
     if asked == "inline":
         return Choice(kind="inline")
-    # A program that a test starts inherits the variable, but is not under pytest itself.
-    if not asked and "PYTEST_CURRENT_TEST" in environment and "pytest" in sys.modules:
-        raise NoBackendError(
-            "a deferred function was called in a test without the fixture `defer_emulator`: "
-            "a test never sends real work",
-            hint="add the argument defer_emulator to the test, or set DEFER_BACKEND=inline",
-        )
     execution_token = environment.get("DEFER_EXECUTION_TOKEN", "")
     endpoint = environment.get("DEFER_ENDPOINT", "")
     if endpoint and asked != "local":
@@ -128,6 +146,14 @@ def set_worker_backend(backend: Backend | None) -> None:
     """
     global _worker
     _worker = None if backend is None else (os.getpid(), backend)
+
+
+def set_execution_backend(give: Callable[[], Backend]) -> None:
+    """For runners in this process: calls of the present context, an execution's, go to what `give` returns.
+
+    `give` raises when the execution is over.
+    """
+    _execution.set(give)
 
 
 @contextmanager

@@ -99,7 +99,9 @@ def await_result(function: Any, /, timeout: DurationOption | None = None) -> Any
 
     @functools.wraps(call_and_wait)
     def face(*args: Any, **kwargs: Any) -> Any:
-        return run(call_and_wait(*args, **kwargs))
+        backend = current_backend(function._source)
+        in_place = getattr(backend, "waits_in_place", False)  # of one that runs executions itself, meanwhile
+        return run(call_and_wait(*args, **kwargs), immediate=in_place)
 
     return face
 

@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from defer.compute_product_recommendation import compute_product_recommendation
+from defer.weekly_product_recommendations import weekly_product_recommendations
+from defer_emulator.testing import Emulator
 from shop import mailer, users
 from shop.catalogue import Film, all_films
 from shop.recommendations import recommend, weighted_score
@@ -78,3 +81,87 @@ def test_every_try_makes_a_mail_with_the_same_id() -> None:
 
     assert first["Message-ID"] == second["Message-ID"] == "<recommendations.2026-W05.2@shop.example>"
     assert "- Best (2000), 8.0 of 10" in first.get_content()
+
+
+# --- the background functions, on a clock that the tests move ---------------------------------------
+
+
+@pytest.fixture
+def outbox(shop: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Who got a mail, in order; and a shop of a few films."""
+    sent: list[str] = []
+    films = tuple(film(f"film{number}", "Drama", 5 + number) for number in range(5))
+    module = "defer.compute_product_recommendation"
+    monkeypatch.setattr(f"{module}.all_films", lambda: films)
+    monkeypatch.setattr(f"{module}.send", lambda mail: sent.append(mail["To"]))
+    for name in ("ada", "bela", "chidi"):
+        users.add_user(name, f"{name}@example.com", opted_in=True)
+    users.add_user("Mads", "mads@example.com", opted_in=False)
+    return sent
+
+
+EVERYBODY = ["ada@example.com", "bela@example.com", "chidi@example.com"]
+
+
+@pytest.mark.defer(start="2026-01-01")
+def test_every_monday_of_a_month_those_who_opted_in_get_one_mail(
+    outbox: list[str], defer_emulator: Emulator
+) -> None:
+    defer_emulator.advance("30 days")
+
+    fired = [one.scheduled_at for one in defer_emulator.executions(weekly_product_recommendations)]
+    assert [moment.strftime("%a %d %H:%M") for moment in fired] == [
+        "Mon 05 08:00",
+        "Mon 12 08:00",
+        "Mon 19 08:00",
+        "Mon 26 08:00",
+    ]
+    assert outbox == 4 * EVERYBODY
+    defer_emulator.assert_succeeded(compute_product_recommendation)
+
+
+@pytest.mark.defer(start="2026-01-05T08:00")
+def test_a_mail_server_that_refuses_is_asked_again_for_that_user(
+    outbox: list[str], defer_emulator: Emulator
+) -> None:
+    defer_emulator.fail_next(compute_product_recommendation, OSError("451 try again later"))
+    for user in users.users_who_opted_in():
+        compute_product_recommendation.enqueue(user)
+
+    defer_emulator.run_until_idle()
+    assert outbox == EVERYBODY[1:]
+    defer_emulator.advance("1s")
+
+    assert outbox == [*EVERYBODY[1:], EVERYBODY[0]]
+    assert [one.attempt for one in defer_emulator.executions(compute_product_recommendation)] == [2, 1, 1]
+
+
+@pytest.mark.defer(allow="failed")
+def test_after_five_retries_it_gives_up(outbox: list[str], defer_emulator: Emulator) -> None:
+    for _ in range(6):
+        defer_emulator.fail_next(compute_product_recommendation, OSError("451 try again later"))
+    compute_product_recommendation.enqueue(users.users_who_opted_in()[0])
+
+    defer_emulator.advance("1 hour")
+
+    record = defer_emulator.assert_failed(compute_product_recommendation)
+    assert (record.attempt, outbox) == (6, [])
+
+
+@pytest.mark.defer(start="2026-01-05T08:00")
+def test_who_has_the_mail_gets_no_second_one_after_a_crash(
+    outbox: list[str], defer_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marking = "defer.compute_product_recommendation.mark_as_sent"
+
+    def mark_and_crash(user: users.User, week: str) -> None:
+        users.mark_as_sent(user, week)
+        monkeypatch.setattr(marking, users.mark_as_sent)
+        defer_emulator.interrupt()
+
+    monkeypatch.setattr(marking, mark_and_crash)
+    compute_product_recommendation.enqueue(users.users_who_opted_in()[0])
+    defer_emulator.advance("1 minute")
+
+    record = defer_emulator.assert_succeeded(compute_product_recommendation)
+    assert (record.attempt, record.result, outbox) == (2, [], [EVERYBODY[0]])

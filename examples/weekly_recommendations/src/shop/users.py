@@ -82,9 +82,9 @@ def ratings_of(user: User) -> dict[str, int]:
         )
 
 
-def current_week() -> str:
+def week_of(moment: datetime) -> str:
     """Such as "2026-W05", in UTC."""
-    return datetime.now(timezone.utc).strftime("%G-W%V")
+    return moment.astimezone(timezone.utc).strftime("%G-W%V")
 
 
 def was_sent(user: User, week: str) -> bool:

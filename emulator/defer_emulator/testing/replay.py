@@ -1,0 +1,186 @@
+"""Running a captured execution again in a test, among recorded outcomes of what it started.
+
+`defer capture` writes tests that use it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from defer_client.current import current_execution
+from defer_client.failures import rebuild
+from defer_client.functions import DeferredFunction, declared
+from defer_client.models import Arguments, Call, ErrorCode, Execution, Failure, Json, State
+from defer_client.selection import current_backend
+from defer_client.sync import run
+from defer_emulator.testing.emulator import Emulator
+from defer_emulator.testing.records import Record, shown_call
+
+_LONGEST = 10_000  # instants that the clock is moved to, in search of the end
+
+
+class NotRecorded(Exception):
+    """The function started something that the captured execution had not started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An execution that the captured one had started, and how that one ended."""
+
+    function: str
+    positional: Sequence[Json] = ()
+    keyword: Mapping[str, Json] = field(default_factory=dict)
+    result: Json = None
+    error: Mapping[str, Json] | None = None  # name, message, module, arguments: of the exception
+
+
+def replay(
+    emulator: Emulator,
+    function: str,
+    positional: Sequence[Json] = (),
+    keyword: Mapping[str, Json] | None = None,
+    *,
+    children: Iterable[Child] = (),
+) -> Json:
+    """Run `function` in the emulator; what it starts ends as in `children`, without running any code.
+
+    Returns what it returned, or raises what it raised. `AssertionError` when it did not end, or has not
+    started all that it had started.
+    """
+    stage = _Stage(function, children)
+    with stage.set():
+        call = Call(
+            function_name=function, arguments=Arguments(positional=positional, keyword=dict(keyword or {}))
+        )
+        backend: Any = current_backend()  # which, for crons, can do more than applications may
+        execution: Execution = run(backend.enqueue(call, allow_cron=True), immediate=True)
+        stage.root = execution.id
+        record = _run_to_the_end(emulator, execution.id)
+    if record.state is State.SUCCEED:
+        left = stage.not_started(record.children)
+        if left:
+            calls = ", ".join(shown_call(one.function, _arguments(one)) for one in left)
+            raise AssertionError(f"it had started {calls}, and does not any more\n{emulator.history()}")
+        return record.result
+    if stage.error is not None:
+        raise stage.error
+    raise AssertionError(f"{record!r}\n{emulator.history()}")
+
+
+def _run_to_the_end(emulator: Emulator, execution_id: str) -> Record:
+    emulator.run_until_idle()
+    for _ in range(_LONGEST):
+        record = next(one for one in emulator.executions() if one.id == execution_id)
+        now = emulator.now
+        if record.state.is_final:
+            return record
+        emulator.advance_to_next()
+        if emulator.now == now:
+            break
+    return record
+
+
+class _Stage:
+    """All functions of the process, with other bodies for a while."""
+
+    def __init__(self, function: str, children: Iterable[Child]) -> None:
+        if function not in declared:
+            raise AssertionError(f"there is no function {function} in this project any more")
+        self.root = ""  # the id of what is replayed
+        self.error: BaseException | None = None  # that its code has raised
+        self.left = list(children)
+
+    @contextmanager
+    def set(self) -> Iterator[None]:
+        bodies = {function: function.original for function in tuple(declared.values())}
+        for function, body in bodies.items():
+            function.original = self._body_of(function, body)
+        try:
+            yield
+        finally:
+            for function, body in bodies.items():
+                function.original = body
+
+    def _body_of(self, function: DeferredFunction[..., Any], body: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.iscoroutinefunction(body):
+
+            @functools.wraps(body)
+            async def replayed(*args: Any, **kwargs: Any) -> Any:
+                if not self._is_root():
+                    return self._recorded(function.name, args, kwargs)
+                with self._watched():
+                    return await body(*args, **kwargs)
+
+            return replayed
+
+        @functools.wraps(body)
+        def replayed_at_once(*args: Any, **kwargs: Any) -> Any:
+            if not self._is_root():
+                return self._recorded(function.name, args, kwargs)
+            with self._watched():
+                return body(*args, **kwargs)
+
+        return replayed_at_once
+
+    def _is_root(self) -> bool:
+        execution = current_execution()
+        return execution is None or execution.id == self.root
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        self.error = None
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+            raise
+
+    def not_started(self, children: Sequence[Record]) -> list[Child]:
+        """What was recorded, and is neither over nor among `children` that wait for their time."""
+        for one in children:
+            if not one.state.is_final:
+                self._take(one.function_name, one.arguments.positional, one.arguments.keyword)
+        return self.left
+
+    def _recorded(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Json:
+        """What became of the child that was called so, else of the next one of that function."""
+        child = self._take(name, args, kwargs)
+        if child is None:
+            call = shown_call(name, Arguments(positional=args, keyword=kwargs))
+            raise NotRecorded(f"{call} was not started by the captured execution: add it to `children`")
+        if child.error is not None:
+            raise _error_of(child.error)
+        return child.result
+
+    def _take(self, name: str, positional: Sequence[Json], keyword: Mapping[str, Json]) -> Child | None:
+        same = [one for one in self.left if one.function == name]
+        call = (list(positional), dict(keyword))
+        alike = [one for one in same if (list(one.positional), dict(one.keyword)) == call]
+        for child in (alike or same)[:1]:
+            self.left.remove(child)
+            return child
+        return None
+
+
+def _arguments(child: Child) -> Arguments:
+    return Arguments(positional=child.positional, keyword=child.keyword)
+
+
+def _error_of(error: Mapping[str, Json]) -> Exception:
+    """As it was, where its class can be imported; else one of that name."""
+    name, message = str(error["name"]), str(error["message"])
+    failure = Failure(
+        name=name,
+        message=message,
+        stack="",
+        code=ErrorCode.USER,
+        module=error.get("module"),
+        arguments=error.get("arguments"),
+    )
+    kind: type[Exception] = type(name, (Exception,), {})
+    return rebuild(failure) or kind(message)

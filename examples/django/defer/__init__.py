@@ -1,0 +1,1 @@
+"""Background functions: one in each file, named after it."""
