@@ -1,0 +1,9 @@
+from defer_emulator.testing import Emulator
+
+from defer.function_name import function_name
+
+
+def test_function_name(defer_emulator: Emulator) -> None:
+    function_name.enqueue("Ada")
+    defer_emulator.run_until_idle()
+    assert defer_emulator.last(function_name).result == "done for Ada"
