@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup test demo lint types check drills bench clean
+.PHONY: setup test demo lint types check screens drills bench clean
 
 setup: $(VENV)/.ready
 
@@ -28,6 +28,9 @@ types: setup
 	$(BIN)/mypy
 
 check: lint types test
+
+screens: setup
+	$(BIN)/python -m tests.acceptance.screens
 
 drills: setup
 	$(BIN)/python -m pytest -m drill

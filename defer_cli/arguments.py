@@ -13,14 +13,28 @@ from defer_client.errors import InvalidArguments
 from defer_client.models import Arguments, Json
 from defer_emulator.domain.functions import Parameter
 
-_TEXT = re.compile(
-    r"""^["']? \s* (?:typing\.)? (?: str | Optional\[\s*str\s*\] | str\s*\|\s*None | None\s*\|\s*str
-    | Union\[\s*str\s*,\s*None\s*\] ) \s* ["']?$""",
-    re.VERBOSE,
+
+def _one_type(name: str) -> re.Pattern[str]:
+    """Annotations that mean one type, or it or None."""
+    return re.compile(
+        rf"""^["']? \s* (?:typing\.)? (?: {name} | Optional\[\s*{name}\s*\] | {name}\s*\|\s*None
+        | None\s*\|\s*{name} | Union\[\s*{name}\s*,\s*None\s*\] ) \s* ["']?$""",
+        re.VERBOSE,
+    )
+
+
+_TEXT, _SWITCH = _one_type("str"), _one_type("bool")
+
+
+OWN_OPTIONS = (
+    *("json", "wait", "timeout", "delay", "metadata", "discard-after", "output", "project", "help"),
+    *("fail-attempt", "kill-at", "slow", "deliver-twice", "debug"),
 )
 
 
-OWN_OPTIONS = ("json", "wait", "timeout", "delay", "metadata", "discard-after", "output", "project", "help")
+def option_name(parameter: str) -> str:
+    """`user_id` → `--user-id`."""
+    return f"--{parameter.replace('_', '-')}"
 
 
 def takes_text(parameter: Parameter | None) -> bool:
@@ -87,16 +101,27 @@ class _Reader:
                 )
             return None
         name = word[2:].partition("=")[0].replace("-", "_")
-        if name in self._by_name or (strict and self._rest_by_name and name.isidentifier()):
+        if name in self._by_name or self._negated(word):
+            return name
+        if strict and self._rest_by_name and name.isidentifier():
             return name
         if strict:
             self._unknown(word[2:].partition("=")[0])
         return None
 
+    def _negated(self, word: str) -> str | None:
+        """The switch that `--no-some-name` turns off."""
+        name = word.removeprefix("--no-").replace("-", "_")
+        is_one = word.startswith("--no-") and is_switch(self._by_name.get(name))
+        return name if is_one and f"no_{name}" not in self._by_name else None
+
     def _unknown(self, option: str) -> NoReturn:
         known = [name.replace("_", "-") for name in self._by_name]
+        known += [f"no-{name}" for name in known if is_switch(self._by_name[name.replace("-", "_")])]
         near = difflib.get_close_matches(option.replace("_", "-"), [*known, *OWN_OPTIONS], n=1)
-        takes = ", ".join(f"--{name}" for name in known) or "no named parameters"
+        takes = (
+            ", ".join(f"--{name}" for name in known if not name.startswith("no-")) or "no named parameters"
+        )
         raise InvalidArguments(
             f"the function has no parameter {option.replace('-', '_')!r}",
             hint=f"did you mean --{near[0]}?" if near else f"it takes {takes}; values go after --",
@@ -108,24 +133,35 @@ class _Reader:
         self.positional.append(read_word(word, parameter))
 
     def _add_keyword(self, name: str, word: str, queue: list[str]) -> None:
+        switched_off = self._negated(word)
+        name = switched_off or name
         parameter = self._by_name.get(name, self._rest_by_name)
         if name in self.keyword:
             raise InvalidArguments(f"{name} was given twice")
+        if switched_off:
+            self.keyword[name] = False
+            return
         _, equals, value = word.partition("=")
         if not equals:
-            if _is_switch(parameter) and (not queue or queue[0].lower() not in ("true", "false")):
+            if is_switch(parameter) and (not queue or queue[0].lower() not in ("true", "false")):
                 self.keyword[name] = True
                 return
             if not queue:
                 raise InvalidArguments(f"{word} needs a value")
             value = queue.pop(0)
-        if _is_switch(parameter) and value.lower() in ("true", "false"):
+        if is_switch(parameter) and value.lower() in ("true", "false"):
             value = value.lower()
         self.keyword[name] = read_word(value, parameter)
 
 
-def _is_switch(parameter: Parameter | None) -> bool:
-    return parameter is not None and (parameter.annotation or "").strip("\"' ") == "bool"
+def is_switch(parameter: Parameter | None) -> bool:
+    """Whether a parameter is given as `--name` and `--no-name`: its annotation is `bool`, or `bool` or None,
+    or it has none and a boolean as default."""
+    if parameter is None:
+        return False
+    if parameter.annotation is None:
+        return parameter.default in ("True", "False")
+    return bool(_SWITCH.match(parameter.annotation))
 
 
 def parse_json(text: str, name: str, hint: str = "") -> Any:

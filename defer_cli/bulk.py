@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import click
 import typer
@@ -12,6 +15,7 @@ from click import UsageError
 from defer_cli.asking import agreed
 from defer_cli.filters import chosen, is_filtered, narrowed
 from defer_cli.main import FAILED, OK, exit_code
+from defer_cli.output import Output, to_json
 from defer_cli.session import Session
 from defer_cli.views import describe, executions_table
 from defer_client.errors import DeferError
@@ -24,9 +28,36 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 NO_MORE = {"has_next_page": False, "has_prev_page": False, "start_cursor": "", "end_cursor": ""}
+FEW = 20  # so many are listed on a terminal; more are counted
+TOLD = 10  # failures that are told to a person, one by one
 
 Action = Callable[[str], list[Execution]]
 """What is done to one id; the executions that it changed or made."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """One on which it could not be done."""
+
+    id: str  # or what was given for one
+    error: DeferError
+
+    def to_json(self) -> dict[str, str]:
+        error = self.error
+        return {"id": self.id, "error": error.code, "message": error.message, "hint": error.hint}
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """What has become of many."""
+
+    matched: int
+    changed: list[Execution] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    done: int = 0  # targets, each of which may have changed several
+
+    def to_json(self) -> dict[str, Any]:
+        return {"matched": self.matched, "done": self.done, "failed": len(self.failed)}
 
 
 def act(
@@ -48,58 +79,107 @@ def act(
     Raises `UsageError` and, for a single id, what the action raises.
     """
     session: Session = ctx.obj
-    if ids:
-        if is_filtered(ctx):
-            raise UsageError("give ids or filters, not both")
-        if dry_run:
-            found = [session.call(session.backend.get_execution(session.resolve(text))) for text in ids]
-            return _preview(session, found, verb)
-        if len(ids) == 1:
-            changed = action(session.resolve(ids[0]))
-            if several and session.output.format == "json":
-                _print_list(session, changed)
-            else:
-                _print_each(session, changed)
-            return OK
-        targets = [_resolve(session, text) for text in ids]
-    else:
+    ids = list(dict.fromkeys(ids))
+    if not ids:
         if not is_filtered(ctx):
-            raise UsageError(f"say what to {verb}: ids, or a filter such as --function or --state")
-        found = _find(session, narrowed(chosen(ctx), states), limit)
-        if dry_run or not found:
-            return _preview(session, found, verb)
-        instead = "add --yes, or look first with --dry-run"
-        if not (yes or agreed(session, f"{verb} {_count(found)}?", instead=instead)):
-            session.output.note("nothing was done")
-            return FAILED
-        targets = [execution.id for execution in found]
-    return _each(session, targets, action, verb)
+            raise UsageError(f"say what to {verb}: ids, or a filter such as --function or --state", ctx=ctx)
+        return _by_filter(session, narrowed(chosen(ctx), states), action, verb, limit, dry_run, yes)
+    if is_filtered(ctx):
+        raise UsageError("give ids or filters, not both", ctx=ctx)
+    if dry_run:
+        found = [session.call(session.backend.get_execution(session.resolve(text))) for text in ids]
+        return _preview(session, found, verb)
+    if len(ids) > 1:
+        targets = resolve_all(session, ids)
+        return _report(session, verb, perform(targets, action), len(targets))
+    changed = action(session.resolve(ids[0]))
+    if several and session.output.format == "json":
+        _print_list(session, changed)
+    else:
+        _print_each(session, changed)
+    return OK
 
 
-def _resolve(session: Session, text: str) -> str | DeferError:
-    """An unknown id must not stop the others."""
-    try:
-        return session.resolve(text)
-    except DeferError as error:
-        return error
+def _by_filter(
+    session: Session, search: Search, action: Action, verb: str, limit: int | None, dry_run: bool, yes: bool
+) -> int:
+    matching = find_all(session, search, limit)
+    if dry_run:
+        return _preview(session, list(matching)[::-1], verb)
+    states: Counter[State] = Counter()
+    targets: list[str] = []
+    for execution in matching:  # all, before anything changes: that must not shift the pages
+        states[execution.state] += 1
+        targets.append(execution.id)
+    if not targets:
+        return _preview(session, [], verb)
+    if len(states) > 1 and not yes:
+        session.output.note(", ".join(f"{count:,} {state.value}" for state, count in states.most_common()))
+    question = f"{verb} {_count(len(targets))}?"
+    if not (yes or agreed(session, question, instead="add --yes, or look first with --dry-run")):
+        session.output.note("nothing was done")
+        return FAILED
+    return _report(session, verb, perform(targets[::-1], action), len(targets))
 
 
-def _count(executions: Sequence[Execution]) -> str:
-    return f"{len(executions)} execution{'s' * (len(executions) != 1)}"
-
-
-def _find(session: Session, search: Search, limit: int | None) -> list[Execution]:
-    """All of them, oldest first, before anything changes: what is done to one must not shift the pages."""
-    found: list[Execution] = []
-    cursor = None
-    while limit is None or len(found) < limit:
-        size = MAX_PAGE_SIZE if limit is None else min(MAX_PAGE_SIZE, limit - len(found))
+def find_all(session: Session, search: Search, limit: int | None = None) -> Iterator[Execution]:
+    """What matches, newest first."""
+    left, cursor = limit, None
+    while left is None or left > 0:
+        size = MAX_PAGE_SIZE if left is None else min(MAX_PAGE_SIZE, left)
         page = session.search(Page(first=size, after=cursor), search)
-        found.extend(page.data)
-        cursor = page.page_info.end_cursor
+        yield from page.data
         if not page.page_info.has_next_page:
-            break
-    return found[::-1]
+            return
+        cursor = page.page_info.end_cursor
+        left = None if left is None else left - len(page.data)
+
+
+def resolve_all(session: Session, ids: Iterable[str]) -> list[str | Failed]:
+    """What they mean before anything changes, each once."""
+    found: dict[str, str | Failed] = {}
+    for text in ids:
+        try:
+            resolved = session.resolve(text)
+            found[resolved] = resolved
+        except DeferError as error:
+            found[text] = Failed(id=text, error=error)
+    return list(found.values())
+
+
+def perform(targets: Iterable[str | Failed], action: Action) -> Iterator[list[Execution] | Failed]:
+    """One after the other; one that fails does not stop the others."""
+    for target in targets:
+        if isinstance(target, Failed):
+            yield target
+            continue
+        try:
+            yield action(target)
+        except DeferError as error:
+            yield Failed(id=target, error=error)
+
+
+def tally(results: Iterable[list[Execution] | Failed], total: int) -> Tally:
+    """All of them, counted."""
+    found = Tally(matched=total)
+    for result in results:
+        _count_in(found, result)
+    return found
+
+
+def _count_in(found: Tally, result: list[Execution] | Failed) -> None:
+    if isinstance(result, Failed):
+        found.failed.append(result)
+    else:
+        found.done += 1
+        found.changed.extend(result)
+
+
+# --- what is shown ---------------------------------------------------------------------------
+
+
+def _count(number: int) -> str:
+    return f"{number:,} execution{'s' * (number != 1)}"
 
 
 def _preview(session: Session, found: Sequence[Execution], verb: str) -> int:
@@ -107,9 +187,12 @@ def _preview(session: Session, found: Sequence[Execution], verb: str) -> int:
     if not output.is_text:
         _print_list(session, found)
     elif found:
-        executions_table(output, found, session.now())
-    output.note(f"would {verb} {_count(found)}" if found else "no executions match")
-    return 0
+        shown = found[:FEW] if output.is_terminal() else found
+        executions_table(output, shown, session.now())
+        if len(shown) < len(found):
+            output.note(f"and {len(found) - len(shown):,} more", "dim")
+    output.note(f"would {verb} {_count(len(found))}" if found else "no executions match")
+    return OK
 
 
 def _print_each(session: Session, executions: Sequence[Execution]) -> None:
@@ -120,30 +203,85 @@ def _print_each(session: Session, executions: Sequence[Execution]) -> None:
             session.output.value(execution_to_json(execution))
 
 
-def _print_list(session: Session, executions: Sequence[Execution]) -> None:
-    session.output.rows([execution_to_json(execution) for execution in executions], page_info=NO_MORE)
+def _print_list(session: Session, executions: Sequence[Execution], **rest: Any) -> None:
+    session.output.rows([execution_to_json(execution) for execution in executions], page_info=NO_MORE, **rest)
 
 
-def _each(session: Session, targets: Sequence[str | DeferError], action: Action, verb: str) -> int:
-    """One after the other; a failure is told and does not stop the others."""
+def _report(session: Session, verb: str, results: Iterator[list[Execution] | Failed], total: int) -> int:
+    """Tell of each as it comes, and the sum at the end, also after Ctrl-C. Returns the exit code."""
     output = session.output
-    done: list[Execution] = []
-    codes: list[int] = []
-    for place, target in enumerate(targets, start=1):
-        try:
-            if isinstance(target, DeferError):
-                raise target
-            changed = action(target)
-        except DeferError as error:
-            codes.append(exit_code(error))
-            output.error(error.code, error.message, error.hint)
-        else:
-            done.extend(changed)
-            if output.format != "json":
-                _print_each(session, changed)
-        if not output.is_terminal():
-            output.progress(place, len(targets))
+    found, bar = Tally(matched=total), Bar(output, total)
+    lists = output.format != "json" and (total <= FEW or not output.is_terminal())
+    try:
+        for result in results:
+            _count_in(found, result)
+            if isinstance(result, Failed):
+                bar.clear()
+                _tell_failure(output, found)
+            elif lists:
+                bar.clear()
+                _print_each(session, result)
+            bar.show(found.done + len(found.failed))
+    finally:
+        bar.leave()
+        _sum_up(session, verb, found)
+    return exit_code(found.failed[0].error) if found.failed else OK
+
+
+def _tell_failure(output: Output, found: Tally) -> None:
+    """A program gets all of them, a person the first ones."""
+    error = found.failed[-1].error
+    if output.is_text and len(found.failed) > TOLD:
+        return
+    output.error(error.code, error.message, error.hint)
+
+
+def _sum_up(session: Session, verb: str, found: Tally) -> None:
+    output, failed = session.output, len(found.failed)
+    summary = found.to_json()
     if output.format == "json":
-        _print_list(session, done)
-    output.note(f"{verb}: {len(done)} done" + (f", {len(codes)} failed" if codes else ""))
-    return codes[0] if codes else OK
+        failures = [failure.to_json() for failure in found.failed]
+        _print_list(session, found.changed, summary=summary, failed=failures)
+    elif output.format == "jsonl":
+        output.note(to_json({"summary": summary}))
+    else:
+        left = found.matched - found.done - failed
+        parts = [f"{found.done:,} done", *([f"{failed:,} failed"] if failed else [])]
+        parts += [f"{left:,} not touched"] if left else []
+        output.note(f"{verb}: {', '.join(parts)}")
+
+
+class Bar:
+    """How far it is, on a terminal: at once where there are many, else when it takes long."""
+
+    WIDTH, EVERY = 30, 0.1  # characters; seconds
+
+    def __init__(self, output: Output, total: int) -> None:
+        self._err = output.err
+        self._total = total
+        self._live = output.is_terminal(output.err)
+        self._next = time.monotonic() + (self.EVERY if total <= FEW else 0.0)
+        self._text = ""  # what is on the screen now
+
+    def show(self, done: int) -> None:
+        if self._live and (time.monotonic() >= self._next or (self._text and done == self._total)):
+            self._next = time.monotonic() + self.EVERY
+            filled = self.WIDTH * done // self._total
+            rest = "." * (self.WIDTH - filled)
+            self._text = f"[{'#' * filled}{rest}] {done:,}/{self._total:,}"
+            self._write(self._text)
+
+    def clear(self) -> None:
+        """Make room for a line of something else."""
+        if self._text:
+            self._write("")
+            self._text = ""
+
+    def leave(self) -> None:
+        """Keep what it shows."""
+        if self._text:
+            self._write(f"{self._text}\n")
+
+    def _write(self, text: str) -> None:
+        self._err.write(f"\r{text}" if text.endswith("\n") else f"\r{text}\x1b[K")
+        self._err.flush()

@@ -1,31 +1,71 @@
-"""What the shell may offer after `defer`: commands, options, and the project's own names and ids."""
+"""What the shell may offer after `defer`: commands, options, and the project's own names and ids.
+
+A shell waits for each answer while somebody types, so that the usual ones import neither the commands nor
+the library that reads their options.
+"""
 
 from __future__ import annotations
 
-from click.shell_completion import get_completion_class, shell_complete
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from defer_cli.registry import root_command
-from defer_cli.session import Session
-from defer_client.models import Page
-from defer_emulator.domain.ids import short_id
-from defer_emulator.operations import Search
+from defer_cli.catalog import COMMANDS
+from defer_cli.shells import Candidate, Line, answer, read_line
+
+if TYPE_CHECKING:
+    from defer_cli.session import Session
 
 RECENT = 30  # executions that are offered
+SHORTEST = 4  # characters of a beginning by which an id is looked for
 
 
 def complete(session: Session, instruction: str) -> int:
-    """Answer a shell. Nothing may go wrong visibly: there is a half-typed line on the screen."""
+    """Answer a shell, such as for `bash_complete`. Nothing may go wrong visibly: there is a half-typed line
+    on the screen."""
+    shell = instruction.partition("_")[0]
     try:
-        return shell_complete(root_command(), {"obj": session}, "defer", "_DEFER_COMPLETE", instruction)
+        line = read_line(shell, session.environment)
+        found = quick(session, line)
+        if found is None:
+            found = thorough(session, line)
+        session.output.out.write(answer(shell, line, found, session.environment) + "\n")
+        session.output.flush()
     except Exception:
         return 1
+    return 0
 
 
-def script(shell: str) -> str:
-    """What a shell has to run once: `bash`, `zsh` or `fish`."""
-    kind = get_completion_class(shell)
-    assert kind is not None, shell
-    return kind(root_command(), {}, "defer", "_DEFER_COMPLETE").source()
+def quick(session: Session, line: Line) -> Sequence[Candidate] | None:
+    """A command's name, or its words where no option is in the way; None where more has to be known."""
+    words, current = line
+    if current.startswith("-") or any(word.startswith("-") for word in words):
+        return None
+    if not words:
+        return [Candidate(name, one.help) for name, one in COMMANDS.items() if name.startswith(current)]
+    kind = COMMANDS[words[0]].words if words[0] in COMMANDS else ""
+    if kind == "ids":
+        return [Candidate(*pair) for pair in execution_ids(session, current)]
+    if kind == "name" and len(words) == 1:
+        return [Candidate(*pair) for pair in function_names(session, current)]
+    return None
+
+
+def thorough(session: Session, line: Line) -> Sequence[Candidate]:
+    """As the command's own parameters say."""
+    from click.shell_completion import ShellComplete
+
+    from defer_cli.registry import root_command
+
+    shell = ShellComplete(root_command(), {"obj": session}, "defer", "")
+    option, equals, _ = line.current.partition("=")
+    prefix = f"{option}=" if equals and option.startswith("-") else ""
+    return [
+        Candidate(prefix + str(item.value), item.help or "", item.type)
+        for item in shell.get_completions(line.words, line.current)
+    ]
+
+
+# --- what there is ------------------------------------------------------------------------------
 
 
 def function_names(session: Session, incomplete: str) -> list[tuple[str, str]]:
@@ -37,12 +77,45 @@ def function_names(session: Session, incomplete: str) -> list[tuple[str, str]]:
 
 
 def execution_ids(session: Session, incomplete: str) -> list[tuple[str, str]]:
-    """The latest, in their short form."""
+    """The latest, in their short form; whole ones, where the beginning of one is typed."""
+    names = [(name, "the latest") for name in ("@last", "@last-failed") if name.startswith(incomplete)]
     if incomplete.startswith("@"):
-        return [(name, "") for name in ("@last", "@last-failed") if name.startswith(incomplete)]
-    found = session.search(Page(first=RECENT), Search()).data
-    return [
-        (short_id(execution.id), f"{execution.function_name} {execution.state.value}")
-        for execution in found
-        if short_id(execution.id).startswith(incomplete)
-    ]
+        return names
+    found = _recent(session)
+    short = [(id.replace("-", "")[-8:], text) for id, text in found]
+    whole = [(id, text) for id, text in found if len(incomplete) >= SHORTEST and id.startswith(incomplete)]
+    return [pair for pair in short if pair[0].startswith(incomplete)] or whole
+
+
+def _recent(session: Session) -> list[tuple[str, str]]:
+    """Ids and what they are, newest first."""
+    if session.endpoint:
+        from defer_client.models import Page
+        from defer_emulator.operations import Search
+
+        page = session.search(Page(first=RECENT), Search())
+        return [(one.id, f"{one.function_name} {one.state.value}") for one in page.data]
+    import sqlite3
+
+    from defer_emulator.store.queries import SQL
+
+    path = session.root / ".defer" / "state.db"
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        rows = connection.execute(SQL["recent"], {"limit": RECENT}).fetchall()
+    finally:
+        connection.close()
+    return [(id, f"{function} {state}") for id, function, state in rows]
+
+
+def parameter_options(session: Session, name: str, incomplete: str) -> list[tuple[str, str]]:
+    """The parameters of a function as options of `defer run`. Its file is parsed, not imported."""
+    from defer_cli.arguments import is_switch, option_name
+    from defer_cli.functions import find_spec
+
+    found = []
+    for one in find_spec(session, name).parameters:
+        if one.kind in ("positional_or_keyword", "keyword_only"):
+            names = [one.name, *([f"no_{one.name}"] if is_switch(one) else [])]
+            found += [(option_name(each), one.annotation or "") for each in names]
+    return [(option, kind) for option, kind in found if option.startswith(incomplete)]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from defer_cli.text import clock_line, moment
+from defer_cli.text import clock_line, cut, moment, one_line
 from defer_client.models import Failure
 from defer_client.wire import time_to_json
 from defer_emulator.notify.events import ClockMoved, Reloaded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+INDENT = " " * 14  # where the names of functions begin
 MAX_FRAMES = 6
+MAX_HEADLINE = 300  # columns
 _FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<name>.+))?$')
 _FOREIGN = re.compile(r"[/\\](?:site-packages|dist-packages|\.venv|venv)[/\\]|^<")
 
@@ -35,23 +38,44 @@ def clock_day(microseconds: int) -> str:
     return f"{moment_of(microseconds):%a %Y-%m-%d}"
 
 
-def failure_lines(failure: Failure, root: Path) -> list[str]:
-    """The frames of the user's own code, innermost last: `defer/send.py:12 in send   raise ValueError`."""
-    frames: list[str] = []
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """A line of the user's own code in a traceback."""
+
+    file: Path  # absolute
+    shown: str  # relative to the root: `defer/send.py:12`
+    line: int
+    rest: str  # ` in send  raise ValueError`
+
+
+def user_frames(failure: Failure, root: Path) -> list[Frame]:
+    """The frames of the project's own files, innermost last."""
+    frames: list[Frame] = []
     lines = failure.stack.splitlines()
     for place, line in enumerate(lines):
         found = _FRAME.match(line)
         if found is None or _FOREIGN.search(found["file"]):
             continue
-        file = Path(found["file"])
-        if file.is_absolute():
-            if not file.is_relative_to(root):
-                continue
-            file = file.relative_to(root)
+        file = root / found["file"]
+        if not file.is_relative_to(root):
+            continue
         source = lines[place + 1].strip() if place + 1 < len(lines) else ""
         name = f" in {found['name']}" if found["name"] else ""
-        frames.append(f"{file}:{found['line']}{name}" + ("" if _FRAME.match(source) else f"  {source}"))
+        frames.append(
+            Frame(
+                file=file,
+                shown=f"{file.relative_to(root)}:{found['line']}",
+                line=int(found["line"]),
+                rest=name + ("" if _FRAME.match(source) else f"  {source}"),
+            )
+        )
     return frames[-MAX_FRAMES:]
+
+
+def headline(failure: Failure) -> str:
+    """`ValueError: no such user`, in one line."""
+    text = failure.name if failure.message in ("", failure.name) else f"{failure.name}: {failure.message}"
+    return cut(one_line(text), MAX_HEADLINE)
 
 
 def clock_text(event: ClockMoved) -> str:

@@ -5,47 +5,74 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
 
 import click
 from click import UsageError
+from click.shell_completion import CompletionItem
 
+from defer_cli.advice import nearest
 from defer_cli.registry import DeferCommand
 from defer_cli.session import Session
 from defer_client.durations import parse_when
-from defer_client.models import ErrorCode, ExecutionFilters, State
+from defer_client.models import ErrorCode, ExecutionFilters, Interval, State
 from defer_emulator.operations import Search
 
 KEY = "defer_cli.filters"  # where a parsed command line keeps the options below
 
-OPTIONS = (
+FilterOption = tuple[str, str | None, str, bool, str]
+"""Long and short name, what stands for the value, whether it is repeatable, help."""
+
+OPTIONS: tuple[FilterOption, ...] = (
     ("--state", "-s", "STATE", True, "In this state; repeatable."),
     ("--function", "-f", "NAME", True, "Of this function, by name or id; repeatable."),
     ("--metadata", "-m", "KEY=VALUE", True, "With this metadata; repeatable."),
     ("--executed-by", None, "ID", False, "Started by this execution."),
-    ("--error-code", "-e", "CODE", True, "Failed with this code, such as ER0001; repeatable."),
+    ("--error-code", "-e", "CODE", True, "Failed with this code, such as ER0003; repeatable."),
     ("--since", None, "TIME", False, "Created since: a duration such as 2h, or a time."),
+    ("--scheduled-from", None, "TIME", False, "Due then or later; +2h means in two hours."),
+    ("--scheduled-to", None, "TIME", False, "Due then or before."),
+    ("--started-from", None, "TIME", False, "Started then or later."),
+    ("--started-to", None, "TIME", False, "Started then or before."),
+    ("--text", None, "TEXT", False, "With this in its name, arguments, result or error, in any case."),
 )
 
 E = TypeVar("E", bound=Enum)
 
 
 class FilteredCommand(DeferCommand):
-    """A command with all the filters. It reads them with `chosen`."""
+    """A command with filters: all of them, unless it says which. It reads them with `chosen`."""
+
+    filters: tuple[FilterOption, ...] = OPTIONS
 
     def more_options(self) -> list[click.Parameter]:
         return [
             click.Option(
                 [long, *([short] if short else [])], metavar=metavar, multiple=multiple, help=text,
-                expose_value=False, callback=_keep,
+                expose_value=False, callback=_keep, shell_complete=_complete,
             )
-            for long, short, metavar, multiple, text in OPTIONS
+            for long, short, metavar, multiple, text in self.filters
         ]  # fmt: skip
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     ctx.meta.setdefault(KEY, {})[param.name] = value
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from defer_cli.completing import execution_ids, function_names
+
+    if param.name == "function":
+        found = function_names(ctx.obj, incomplete)
+    elif param.name == "executed_by":
+        found = execution_ids(ctx.obj, incomplete)
+    else:
+        kinds: dict[str | None, type[Enum]] = {"state": State, "error_code": ErrorCode}
+        members = list(kinds[param.name]) if param.name in kinds else []
+        found = [(member.value, "") for member in members if member.value.startswith(incomplete)]
+    return [CompletionItem(value, help=text) for value, text in found]
 
 
 def chosen(ctx: click.Context) -> Search:
@@ -56,7 +83,12 @@ def chosen(ctx: click.Context) -> Search:
     given = ctx.meta[KEY]
     session: Session = ctx.obj
     functions: Sequence[str] = given["function"]
-    executed_by, since = given["executed_by"], given["since"]
+    executed_by, since = given["executed_by"], given.get("since")
+
+    def interval(name: str) -> Interval | None:
+        start, end = (moment_of(session, given[f"{name}_{end}"], f"--{name}-{end}") for end in ("from", "to"))
+        return None if start is None and end is None else Interval(start=start, end=end)
+
     return Search(
         filters=ExecutionFilters(
             states=_members(State, given["state"], "--state"),
@@ -64,10 +96,27 @@ def chosen(ctx: click.Context) -> Search:
             function_ids=[function for function in functions if is_uuid(function)],
             executed_by=None if executed_by is None else session.resolve(executed_by),
             metadata=_metadata(given["metadata"]),
+            scheduled_at=interval("scheduled"),
+            started_at=interval("started"),
         ),
         function_names=[function for function in functions if not is_uuid(function)],
         created_since=None if since is None else parse_when(since, "--since"),
+        text=given["text"] or None,
     )
+
+
+def moment_of(session: Session, text: str | None, option: str) -> datetime | None:
+    """A time; a duration is that long ago, after a `+` that far ahead. Raises `InvalidDuration`."""
+    if text is None:
+        return None
+    ahead = text.strip().startswith("+")
+    when = parse_when(text.strip()[1:] if ahead else text, option)
+    if isinstance(when, datetime):
+        return when
+    try:
+        return session.now() + (when if ahead else -when)
+    except OverflowError:
+        raise UsageError(f"{option} {text!r}: no calendar goes there") from None
 
 
 def is_filtered(ctx: click.Context) -> bool:
@@ -88,7 +137,8 @@ def _members(kind: type[E], values: Sequence[str], option: str) -> list[E]:
     for value in (part.strip() for text in values for part in text.split(",")):
         if value.lower() not in by_name:
             known = ", ".join(member.value for member in kind)
-            raise UsageError(f"{option} {value!r}: take one of {known}")
+            near = nearest(value, (member.value for member in kind))
+            raise UsageError(f"{option} {value!r}: take one of {known}{near}")
         found.append(by_name[value.lower()])
     return found
 

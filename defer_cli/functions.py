@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from defer_cli.names import snake_case
 from defer_cli.session import Session
 from defer_client.errors import InvalidArguments, UnknownFunction
 from defer_client.models import Arguments
-from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction, function_id
+from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction
+from defer_emulator.domain.ids import function_id
 from defer_emulator.domain.signature import check_arguments
 
 if TYPE_CHECKING:
@@ -86,37 +88,49 @@ def _stand_in(source: SourceFile) -> FunctionSpec:
 
 
 def find_parameters(session: Session, name: str) -> tuple[str, Sequence[Parameter]]:
-    """The function that a typed name means, and its parameters.
+    """The name of the function that a typed name means, and its parameters. As `find_spec`."""
+    spec = find_spec(session, name)
+    return spec.name, spec.parameters
+
+
+def find_spec(session: Session, name: str) -> FunctionSpec:
+    """The function that a typed name means: its parameters, place and first line of documentation.
 
     A file of that name is parsed, so that a function can be called before an emulator has seen it.
     Raises `UnknownFunction` with "did you mean".
     """
     if session.endpoint:
-        return name, ANY
+        return _spec(name, ANY)
     source = _find_file(session, name)
     parsed = None if source is None else _parse(source)
-    if parsed is not None and parsed.parameters is not None:
-        return parsed.name, parsed.parameters
+    if source is not None and parsed is not None and parsed.parameters is not None:
+        doc = None if parsed.definition is None else ast.get_docstring(parsed.definition)
+        first_line = (doc or "").strip().partition("\n")[0] or None
+        return _spec(
+            parsed.name, parsed.parameters, file=source.relative, line=parsed.place.line, doc=first_line
+        )
     try:
-        spec = session.call(session.operations.find_function(name)).spec
+        return session.call(session.operations.find_function(name)).spec
     except UnknownFunction:
         if parsed is not None:
-            return parsed.name, ANY
+            return _spec(parsed.name, ANY)
         raise _unknown(session, name, source) from None
-    return spec.name, spec.parameters
+
+
+def _spec(
+    name: str, parameters: Sequence[Parameter], *, file: str = "", line: int = 1, doc: str | None = None
+) -> FunctionSpec:
+    return FunctionSpec(
+        name=name, module="", file=file, line=line, kind="background", parameters=tuple(parameters), doc=doc
+    )
 
 
 def check_fit(name: str, parameters: Sequence[Parameter], arguments: Arguments) -> None:
     """Raises `InvalidArguments`, which names the parameter, when a call would not fit the signature."""
-    spec = FunctionSpec(
-        name=name, module="", file="", line=1, kind="background", parameters=tuple(parameters)
-    )
     try:
-        check_arguments(spec, arguments)
+        check_arguments(_spec(name, parameters), arguments)
     except InvalidArguments as error:
-        raise InvalidArguments(
-            error.message, hint="arguments stand after the name, or by name as --parameter value"
-        ) from None
+        raise InvalidArguments(error.message, hint=f"see what it takes: defer run {name} --help") from None
 
 
 def _unknown(session: Session, name: str, source: SourceFile | None) -> UnknownFunction:

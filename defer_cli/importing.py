@@ -2,47 +2,66 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import sys
-from typing import TYPE_CHECKING
 
 from defer_cli.session import Session
-from defer_emulator.project.check import CheckResult, Imported, check_project
+from defer_client import __version__
+from defer_emulator.generations import imported, load_request
+from defer_emulator.project.check import (
+    CheckResult,
+    Imported,
+    Reading,
+    check_reading,
+    read_project,
+    without_collections,
+)
+from defer_emulator.project.finder import Project, find_folders, find_project, load_project
+from defer_emulator.runner.describe import describe_project
+from defer_emulator.runner.loading import PoolOptions
 
-if TYPE_CHECKING:
-    from defer_emulator.project.finder import Project
 
+def check(session: Session, *, start_worker: bool = False) -> CheckResult:
+    """All findings of `defer check`: from the source, and from importing it meanwhile.
 
-def check(session: Session) -> CheckResult:
-    """All findings of `defer check`: first from the source alone, then from importing it.
-
+    `start_worker`: see that a worker starts, too.
     Raises `ProjectNotFound`, `ConfigError`, `WorkersUnavailable`.
     """
-    static = check_project(session.root, session.config)
-    if not static.project.files:
-        return static
-    return check_project(session.root, session.config, import_files(session, static.project))
+    config = session.config
+    project = load_project(session.root, find_folders(session.root, config))
+    if not (project.files or start_worker):
+        return check_reading(read_project(project), config)
+    with without_collections():
+        reading, shown = asyncio.run(_read_and_import(session, project, start_worker))
+        return check_reading(reading, config, shown)
+
+
+async def _read_and_import(
+    session: Session, project: Project, start_worker: bool
+) -> tuple[Reading, Imported]:
+    importing = asyncio.create_task(_import(session, project, start_worker))
+    await asyncio.sleep(0)  # it has started its process
+    reading = await asyncio.to_thread(read_project, project)
+    return reading, await importing
 
 
 def import_project(session: Session) -> Imported:
     """The functions of the project. Raises `ProjectNotFound`, `TooManyFolders`, `WorkersUnavailable`."""
-    from defer_emulator.project.finder import find_project
-
-    return import_files(session, find_project(session.root, session.config))
+    return asyncio.run(_import(session, find_project(session.root, session.config)))
 
 
-def import_files(session: Session, project: Project) -> Imported:
+async def _import(session: Session, project: Project, start_worker: bool = False) -> Imported:
     """Import the files of the functions. Raises `WorkersUnavailable`."""
-    from defer_emulator.generations import imported, load_request
-    from defer_emulator.runner.describe import describe_project
-    from defer_emulator.runner.loading import PoolOptions
-
-    config = session.config
+    config, interpreter = session.config, session.interpreter
     options = PoolOptions(
         root=session.root,
-        python=config.python or sys.executable,
+        python=interpreter.path,
+        client="" if interpreter.is_own else __version__,
         project=f"check {os.getpid()}",  # no emulator of the project may take it for its own leftovers
         emulator_id=f"check {os.getpid()}",
         worker_start=config.worker_start,
     )
-    return imported(describe_project(options, load_request(project, config)))
+    load = describe_project
+    if start_worker:
+        from defer_emulator.runner.trial import try_worker as load
+    return imported(await load(options, load_request(project, config)))

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 OK, FAILED, USAGE, NOT_FOUND, CONFLICT, TIMED_OUT, NO_PROJECT = range(7)
 INTERRUPTED = 130
-
-COMPLETION = "_DEFER_COMPLETE"  # set by the scripts of `defer completion`
 
 BY_CODE = {
     "config": USAGE,
@@ -19,6 +16,7 @@ BY_CODE = {
     "too_many_folders": NO_PROJECT,
     "workers_unavailable": NO_PROJECT,
     "port_taken": CONFLICT,
+    "snapshot_not_found": NOT_FOUND,
 }
 """Errors of the emulator's parts, which need not be imported to be known."""
 
@@ -34,10 +32,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     from defer_cli.session import Session
 
     session = Session.of_process()
-    if COMPLETION in os.environ:
+    if "_DEFER_COMPLETE" in os.environ:  # set by the scripts of `defer completion`
         from defer_cli.completing import complete
 
-        return complete(session, os.environ[COMPLETION])
+        return complete(session, os.environ["_DEFER_COMPLETE"])
     try:
         code = _invoke(given, session)
         session.output.flush()
@@ -94,8 +92,10 @@ def _show(error: Exception, given: list[str], session: object) -> int:
         if isinstance(error, DeferError):
             output.error(error.code, error.message, error.hint)
         elif isinstance(error, UsageError):
+            from defer_cli.advice import explain
+
             command = error.ctx.command_path if error.ctx else "defer"
-            output.error("usage", error.format_message(), f"see {command} --help")
+            output.error("usage", explain(error), f"see {command} --help")
         elif isinstance(error, ClickException):
             output.error("error", error.format_message())
         elif isinstance(error, OSError) and error.filename is not None:
@@ -123,27 +123,21 @@ def _requested_format(given: list[str]) -> Literal["json", "jsonl"] | None:
 
 def _report(error: Exception, given: list[str], session: object) -> None:
     """A bug of ours: keep the traceback out of the way, in a file."""
-    import platform
-    import tempfile
-    import traceback
-
+    from defer_cli.catalog import COMMANDS
+    from defer_cli.reporting import summary, write_report
     from defer_cli.session import Session
-    from defer_client import __version__
 
     assert isinstance(session, Session)
-    text = (
-        f"defer {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
-        f"arguments: {given}\n\n{''.join(traceback.format_exception(error))}"
-    )
-    handle, name = tempfile.mkstemp(prefix="defer-report-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-    summary = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    session.output.error(
-        "internal",
-        f"this is a bug in defer: {summary}",
-        f"a report was written to {Path(name)}; please open an issue with it",
-    )
+    command = next((word for word in given if word in COMMANDS), "")
+    text = summary(error, given, command, session.environment)
+    try:
+        path = write_report(error, given, command, session.environment)
+        advice = (
+            f"a report was written to {path}, without arguments and secrets; please open an issue with it"
+        )
+    except OSError as problem:
+        advice = f"no report could be written: {problem.strerror}"
+    session.output.error("internal", f"this is a bug in defer: {text}", advice)
 
 
 def _silence_stdout() -> None:

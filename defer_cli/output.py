@@ -9,12 +9,16 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, TextIO, get_args
 
 from defer_cli.text import Cell, Column, paint, table
 
 Format = Literal["text", "json", "jsonl", "github"]
 FORMATS: tuple[str, ...] = get_args(Format)
+
+ASCII = str.maketrans("…├└│─█░▁▂▃▄▅▆▇·→×–", "~|`|-#._..::==->x-")
+"""Our own ornaments, for those who cannot see them."""
 
 
 class Output:
@@ -26,6 +30,8 @@ class Output:
         self.err = err
         self._environment = environment
         self._coloured: dict[TextIO, bool] = {}  # asked for every word that `defer dev` prints
+        self._linked: bool | None = None
+        self._ascii = not _shows_unicode(out, environment)
         for stream in (out, err):
             if reconfigure := getattr(stream, "reconfigure", None):
                 reconfigure(errors="replace")  # a terminal that cannot show a character gets a "?"
@@ -36,6 +42,10 @@ class Output:
 
     def is_terminal(self, stream: TextIO | None = None) -> bool:
         return (stream or self.out).isatty()
+
+    def can_move(self, stream: TextIO) -> bool:
+        """Whether the cursor can be moved back to change what is shown already."""
+        return stream.isatty() and self._environment.get("TERM") != "dumb"
 
     def colours(self, stream: TextIO) -> bool:
         """https://no-color.org: any value but an empty one switches colours off."""
@@ -56,14 +66,34 @@ class Output:
 
     def line(self, text: str = "", style: str = "") -> None:
         """A line of text on stdout."""
-        self.out.write((self.style(text, style)) + "\n")
+        self.out.write(self._plain(self.style(text, style)) + "\n")
 
     def style(self, text: str, style: str) -> str:
         return paint(text, style) if self.colours(self.out) else text
 
-    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
-        for text in table(columns, rows, self.width, colour=self.colours(self.out)):
-            self.out.write(text + "\n")
+    def link(self, text: str, file: Path, line: int) -> str:
+        """`text` as a link to a line of a file, where the terminal opens such links."""
+        from defer_cli.links import link, supports_links
+
+        if self._linked is None:
+            self._linked = self.out.isatty() and supports_links(self._environment)
+        return link(text, file, line) if self._linked else text
+
+    def table(
+        self,
+        columns: Sequence[Column],
+        rows: Iterable[Sequence[Cell]],
+        *,
+        header: bool = True,
+        indent: int = 0,
+    ) -> None:
+        room = None if self.width is None else self.width - indent
+        for text in table(columns, rows, room, colour=self.colours(self.out), header=header):
+            self.line(" " * indent + text)
+
+    def _plain(self, text: str) -> str:
+        """Without ornaments where they could not be seen. Everything stays where it is."""
+        return text.translate(ASCII) if self._ascii and not text.isascii() else text
 
     def value(self, value: Any) -> None:
         """A JSON value: on one line, unless a person looks at a terminal."""
@@ -84,18 +114,16 @@ class Output:
         return json.dumps(value, ensure_ascii=not unicode, indent=indent)
 
     @contextmanager
-    def frame(self) -> Iterator[None]:
-        """What is written in the block replaces the screen, without a flicker."""
-        screen, notes = self.out, self.err
-        self.out = self.err = painted = _Frame()
+    def captured(self) -> Iterator[list[str]]:
+        """What is shown in the block, notes too, becomes lines in this list."""
+        streams, lines = (self.out, self.err), list[str]()
+        self.out = self.err = written = _Captured(self.out)
         try:
-            yield
+            yield lines
         finally:
-            self.out, self.err = screen, notes
-        height = shutil.get_terminal_size().lines
-        lines = painted.getvalue().splitlines()[: height - 1]
-        screen.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
-        screen.flush()
+            self.out, self.err = streams
+            self._coloured.pop(written, None)
+            lines += written.getvalue().splitlines()
 
     def flush(self) -> None:
         self.out.flush()
@@ -105,7 +133,7 @@ class Output:
 
     def note(self, text: str, style: str = "") -> None:
         """A line for a person, on stderr."""
-        self.err.write((paint(text, style) if self.colours(self.err) else text) + "\n")
+        self.err.write(self._plain(paint(text, style) if self.colours(self.err) else text) + "\n")
         self.err.flush()
 
     def error(self, code: str, message: str, hint: str = "") -> None:
@@ -115,25 +143,27 @@ class Output:
             return
         colour = self.colours(self.err)
         label, advice = ("error:", "hint:")
-        self.err.write(f"{paint(label, 'red') if colour else label} {message}\n")
+        self.err.write(f"{paint(label, 'red') if colour else label} {self._plain(message)}\n")
         if hint:
-            self.err.write(f"{paint(advice, 'cyan') if colour else advice} {hint}\n")
-
-    def progress(self, done: int, total: int) -> None:
-        """A bar on stderr while something long goes on; nothing without a terminal."""
-        if not self.err.isatty():
-            return
-        filled = 30 * done // max(1, total)
-        end = "\n" if done == total else ""
-        self.err.write(f"\r[{'#' * filled}{'.' * (30 - filled)}] {done}/{total}{end}")
-        self.err.flush()
+            self.err.write(f"{paint(advice, 'cyan') if colour else advice} {self._plain(hint)}\n")
 
 
-class _Frame(io.StringIO):
-    """Text for a terminal."""
+class _Captured(io.StringIO):
+    """Text for a stream, with what that one can show."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
 
     def isatty(self) -> bool:
-        return True
+        return self._stream.isatty()
+
+
+def _shows_unicode(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Python writes UTF-8 in the C locale too, as data may need it; a terminal may not understand it."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    locale = next(filter(None, map(environment.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    return encoding.lower().startswith("utf") and locale not in ("C", "POSIX")
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

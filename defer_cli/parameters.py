@@ -13,7 +13,7 @@ def _ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     return execution_ids(ctx.obj, incomplete)
 
 
-def _names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+def complete_names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     from defer_cli.completing import function_names
 
     return function_names(ctx.obj, incomplete)
@@ -22,6 +22,10 @@ def _names(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 ExecutionId = Annotated[
     str, typer.Argument(metavar="ID", help="Its id, a short form, or @last.", autocompletion=_ids)
 ]
+FirstId = Annotated[
+    str, typer.Argument(metavar="A", help="An id, a short form, or @last.", autocompletion=_ids)
+]
+SecondId = Annotated[str, typer.Argument(metavar="B", help="The other one.", autocompletion=_ids)]
 ExecutionIds = Annotated[
     list[str] | None,
     typer.Argument(
@@ -38,11 +42,15 @@ IdsThenTime = Annotated[
     ),
 ]
 FunctionName = Annotated[
-    str, typer.Argument(metavar="NAME", show_default=False, help="The function.", autocompletion=_names)
+    str,
+    typer.Argument(metavar="NAME", show_default=False, help="The function.", autocompletion=complete_names),
 ]
 FunctionNameOrAll = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME]", show_default=False, help="A function; all when left out.", autocompletion=_names
+        metavar="[NAME]",
+        show_default=False,
+        help="A function; all when left out.",
+        autocompletion=complete_names,
     ),
 ]

@@ -2,60 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 import typer
+import typer.core
 from click.shell_completion import CompletionItem
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.utils import get_params_from_function
 
+from defer_cli.advice import nearest
+from defer_cli.catalog import COMMANDS
 from defer_cli.output import FORMATS
 
+typer.core.HAS_RICH = False  # with it, each help page would import it: 150 ms
+
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """A command: the module below `defer_cli.commands` that has the function of its name."""
-
-    section: str
-    help: str  # one line
-    module: str = ""  # "" where it is named as the command
-    function: str = ""
-
-
-COMMANDS = {
-    "init": Entry(section="Start", help="Prepare this folder: a defer/ package with an example."),
-    "new": Entry(section="Start", help="Add a background function, a cron or a workflow."),
-    "check": Entry(section="Start", help="Find mistakes in the functions of this project."),
-    "functions": Entry(section="Start", help="List the functions of this project."),
-    "dev": Entry(section="Start", help="Run the emulator: executes what is enqueued, reloads on save."),
-    "run": Entry(section="Run", help="Enqueue an execution of a function, and wait for it if you like."),
-    "list": Entry(
-        section="Look", help="List executions, newest first.", module="listing", function="listing"
-    ),
-    "show": Entry(section="Look", help="Show one execution on one screen."),
-    "logs": Entry(section="Look", help="Show what an execution printed."),
-    "result": Entry(section="Look", help="Print the result of an execution as JSON."),
-    "attempts": Entry(section="Look", help="List the attempts of an execution."),
-    "why": Entry(section="Look", help="Explain what an execution waits for, or what became of it."),
-    "tree": Entry(section="Look", help="Show an execution and everything it started."),
-    "reschedule": Entry(section="Act", help="Move the due time of executions."),
-    "cancel": Entry(section="Act", help="Cancel executions, or abort running ones with --force."),
-    "rerun": Entry(section="Act", help="Run executions again, as new ones."),
-    "pause": Entry(section="Act", help="Start no more executions of a function, or of any."),
-    "resume": Entry(section="Act", help="Start executions again.", module="pause", function="resume"),
-    "cron": Entry(section="Project", help="Show the crons and when they fire next."),
-    "clock": Entry(section="Project", help="Show, advance, freeze or reset the emulated clock."),
-    "doctor": Entry(section="Project", help="Check this machine and this project."),
-    "completion": Entry(section="Project", help="Print the completion script of a shell."),
-}
-
 
 NAME_WIDTH = max(map(len, COMMANDS))
 
@@ -64,6 +29,7 @@ class DeferCommand(TyperCommand):
     """A command that takes the global options too, and shows what its docstring gives as examples."""
 
     formats: tuple[str, ...] = ("text", "json", "jsonl")
+    function: Callable[..., Any] | None = None  # what it runs
 
     def get_help(self, ctx: click.Context) -> str:
         return super().get_help(ctx).replace("\\[", "[")  # typer escapes for a markup that is off
@@ -76,14 +42,30 @@ class DeferCommand(TyperCommand):
         """Options that several commands share. They keep their values in the context."""
         return []
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Arguments, then options. Typer forgets what the arguments are for, with click from 8.5 on."""
+        given = get_params_from_function(self.function) if self.function is not None else {}
+        arguments, options = [], []
+        for param in self.get_params(ctx):
+            if isinstance(param, TyperArgument):
+                text = given[param.name].default.help or "" if param.name in given else ""
+                arguments.append((param.make_metavar(ctx=ctx), text))
+            elif record := param.get_help_record(ctx):
+                options.append(record)
+        for title, records in (("Arguments", arguments), ("Options", options)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The first paragraph, then the rest as it was written: examples."""
-        summary, _, rest = (self.help or "").partition("\n\n")
-        formatter.write_paragraph()
-        formatter.write_text(" ".join(summary.split()))
-        if rest:
+        """Paragraphs of text; examples as they were written."""
+        for paragraph in (self.help or "").split("\n\n"):
             formatter.write_paragraph()
-            formatter.write(rest.rstrip() + "\n")
+            if paragraph.startswith("defer ") or "\n  " in paragraph:
+                for line in paragraph.splitlines():
+                    formatter.write(f"  {line.strip()}\n")
+            else:
+                formatter.write_text(" ".join(paragraph.split()))
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.obj.output.format not in self.formats:
@@ -92,6 +74,18 @@ class DeferCommand(TyperCommand):
                 ctx=ctx,
             )
         return super().invoke(ctx)
+
+
+class WorkerCommand(DeferCommand):
+    """One that starts workers: it takes the choice of their Python, for `Session.interpreter`."""
+
+    def more_options(self) -> list[click.Parameter]:
+        return [
+            click.Option(
+                ["--python"], metavar="PYTHON", expose_value=False, callback=_set_python,
+                help="What runs the functions: a path, an environment or a version. [the project's .venv]",
+            )
+        ]  # fmt: skip
 
 
 class RootGroup(TyperGroup):
@@ -130,6 +124,8 @@ class RootGroup(TyperGroup):
         records = [param.get_help_record(ctx) for param in self.get_params(ctx)]
         with formatter.section("Options"):
             formatter.write_dl([record for record in records if record])
+        formatter.write_paragraph()
+        formatter.write_text("A new project: defer init, then defer dev. Examples: defer COMMAND --help.")
 
 
 def load(name: str) -> click.Command:
@@ -141,7 +137,10 @@ def load(name: str) -> click.Command:
     app.command(name, cls=getattr(module, "Command", DeferCommand), context_settings=dict(HELP_OPTIONS))(
         function
     )
-    return typer.main.get_command(app)
+    command = typer.main.get_command(app)
+    if isinstance(command, DeferCommand):
+        command.function = function
+    return command
 
 
 @lru_cache(maxsize=1)
@@ -171,9 +170,14 @@ def global_options(formats: tuple[str, ...]) -> list[click.Parameter]:
         ),
         click.Option(
             ["--project", "-C"], metavar="DIR", is_eager=True, expose_value=False, callback=_set_project,
+            shell_complete=_folders,
             help="The project's folder, instead of the one around the current folder.",
         ),
     ]  # fmt: skip
+
+
+def _folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="dir")]
 
 
 def _set_output(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
@@ -184,6 +188,13 @@ def _set_output(ctx: click.Context, _param: click.Parameter, value: Any) -> None
 def _set_project(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
     if value is not None:
         ctx.obj.project = value
+
+
+def _set_python(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+    """A path is meant from where the command was typed; a name and a version stay what they are."""
+    if value is not None:
+        path = ctx.obj.folder / value
+        ctx.obj.python = str(path) if "/" in value or path.is_dir() else value
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
@@ -203,7 +214,4 @@ def _without_command(ctx: click.Context) -> None:
 def _unknown_command(word: str, ctx: click.Context) -> NoReturn:
     if word.startswith("-"):
         raise click.NoSuchOption(word, ctx=ctx)
-    near = difflib.get_close_matches(word, COMMANDS, n=1)
-    raise click.UsageError(
-        f"there is no command {word!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx=ctx
-    )
+    raise click.UsageError(f"there is no command {word!r}{nearest(word, COMMANDS)}", ctx=ctx)

@@ -60,6 +60,10 @@ async def find(backend: Backend, page: Page, search: Search) -> PageOf[Execution
 
     Raises `InvalidRequest`.
     """
+    if search.text is not None:
+        raise InvalidRequest(
+            "--text needs the project's file", hint="run it in the project, without DEFER_ENDPOINT"
+        )
     if not search.function_names and search.created_since is None:
         return await backend.list_executions(page, search.filters)
     since = search.created_since

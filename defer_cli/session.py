@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,11 @@ if TYPE_CHECKING:  # `defer --help` and the like need none of these
     from defer_client.models import Call, Execution, Page, PageOf
     from defer_emulator.backend import LocalBackend
     from defer_emulator.config import Config
+    from defer_emulator.domain.faults import Faults
+    from defer_emulator.domain.functions import FunctionSpec
+    from defer_emulator.interpreter import Interpreter
     from defer_emulator.operations import Operations, Search
+    from defer_emulator.presence import Waker
     from defer_emulator.store.store import Store
 
 T = TypeVar("T")
@@ -29,7 +34,8 @@ class Session:
         self.output = output
         self.environment = environment
         self.folder = folder  # where the command was typed
-        self.project: str | None = None  # --project
+        self.project = environment.get("DEFER_PROJECT") or None  # --project
+        self.python: str | None = None  # --python
 
     @classmethod
     def of_process(cls) -> Session:
@@ -63,7 +69,17 @@ class Session:
         """Raises `ConfigError`."""
         from defer_emulator.config import Config
 
-        return Config.load(self.root, self.environment)
+        config = Config.load(self.root, self.environment)
+        return config if self.python is None else replace(config, python=self.python)
+
+    @cached_property
+    def interpreter(self) -> Interpreter:
+        """The Python that runs the project's functions. Raises `ConfigError`, `WorkersUnavailable`."""
+        from defer_emulator.interpreter import choose_python
+
+        return choose_python(
+            self.root, asked=self.python, configured=self.config.python, environment=self.environment
+        )
 
     @property
     def endpoint(self) -> str:
@@ -91,18 +107,26 @@ class Session:
     def local(self) -> LocalBackend:
         """The backend over the project's file. Raises `ProjectNotFound`, `StateFileError`."""
         from defer_emulator.backend import LocalBackend
-        from defer_emulator.presence import Waker
 
         parent = self.environment.get("DEFER_EXECUTION_TOKEN", "").partition(".")[0]
-        return LocalBackend(self.store, parent=parent or None, wake=Waker(self.root))
+        return LocalBackend(self.store, parent=parent or None, wake=self._wake)
 
     @cached_property
     def operations(self) -> Operations:
         """What only the project's file can do. Raises `ProjectNotFound`, `StateFileError`."""
         from defer_emulator.operations import LocalOperations
+
+        return LocalOperations(self.store, wake=self._wake)
+
+    def _wake(self) -> None:
+        """Tell the emulator, where there is one, that something was written."""
+        self._waker()
+
+    @cached_property
+    def _waker(self) -> Waker:
         from defer_emulator.presence import Waker
 
-        return LocalOperations(self.store, wake=Waker(self.root))
+        return Waker(self.root)
 
     @cached_property
     def store(self) -> Store:
@@ -135,11 +159,12 @@ class Session:
 
     # --- what commands ask --------------------------------------------------------------------
 
-    def enqueue(self, call: Call) -> Execution:
-        """Store a call. A person may start a cron too, where the project's file is at hand."""
-        if self.endpoint:
+    def enqueue(self, call: Call, faults: Faults | None = None) -> Execution:
+        """Store a call. Where the project's file is at hand, a person may start a cron too, and ask for
+        faults. Raises `ProjectNotFound` where they may not."""
+        if self.endpoint and faults is None:
             return self.call(self.backend.enqueue(call))
-        return self.call(self.local.enqueue(call, allow_cron=True))
+        return self.call(self.local.enqueue(call, allow_cron=True, faults=faults))
 
     def resolve(self, text: str) -> str:
         """The id that a short form, `@last` or `@last-failed` means.
@@ -159,19 +184,34 @@ class Session:
             return self.call(find(self.backend, page, search))
         return self.call(self.operations.search(page, search))
 
-    def children(self, execution_id: str) -> list[Execution]:
-        """What an execution started, oldest first."""
+    def children(self, execution_id: str, limit: int = 1_000) -> list[Execution]:
+        """What an execution started, oldest first; a server gives the latest 1,000 at most."""
         if self.endpoint:
             from defer_client.models import ExecutionFilters, Page
 
             filters = ExecutionFilters(executed_by=execution_id)
             found = self.call(self.backend.list_executions(Page(first=1_000), filters))
             return list(reversed(found.data))
-        return self.call(self.operations.children(execution_id))
+        return self.call(self.operations.children(execution_id, limit))
+
+    def spec(self, function_name: str) -> FunctionSpec | None:
+        """Of a function; None where it is gone, was never loaded, or a server alone knows it."""
+        from defer_client.errors import DeferError
+
+        if self.endpoint:
+            return None
+        try:
+            return self.call(self.operations.find_function(function_name)).spec
+        except DeferError:
+            return None
 
     def now(self) -> datetime:
         """The emulator's clock."""
-        return self.call(self.backend.now())
+        if self.endpoint:
+            return self.call(self.backend.now())
+        from defer_emulator.clock import to_datetime
+
+        return to_datetime(self.store.now())
 
     def server_runs(self) -> bool:
         """Whether somebody executes what is enqueued here."""

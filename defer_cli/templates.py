@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,8 @@ DESCRIPTIONS = {
     "background": "a function that is called with arguments and retried when it fails",
     "cron": "a function that runs on a schedule",
     "workflow": "a function that runs a step for each item, all at once, and gathers the results",
+    "fifo": "a function that runs one call at a time, in the order of the calls",
+    "webhook": "a function that handles what another service has sent, and is retried when it fails",
 }
 
 
@@ -31,23 +34,30 @@ def templates_folder() -> Path:
     return shipped if shipped.is_dir() else package.parent / "templates"
 
 
-def files_of(template: str, folder: Path, changes: Mapping[str, str]) -> list[NewFile]:
-    """What a template gives in `folder`. `changes` are made in the names and texts of its files."""
-    source = templates_folder() / template
-    files = sorted(path for path in source.rglob("*.py") if "__pycache__" not in path.parts)
+def files_of(
+    template: str, folder: Path, changes: Mapping[str, str], *, tests: Path | None = None
+) -> list[NewFile]:
+    """What a template gives in `folder`. `changes` are made in the names and texts of its files.
+
+    `tests` is the folder for its test, which is left out without one.
+    """
+    files = sorted((templates_folder() / template).glob("*.py"))
+    targets = {file: tests if file.name.startswith("test_") else folder for file in files}
     return [
         NewFile(
-            path=folder / _change(path.relative_to(source).as_posix(), changes),
-            text=_change(path.read_text(encoding="utf-8"), changes),
+            path=target / _change(file.name, changes),
+            text=_change(file.read_text(encoding="utf-8"), changes),
         )
-        for path in files
+        for file, target in targets.items()
+        if target is not None
     ]
 
 
 def _change(text: str, changes: Mapping[str, str]) -> str:
-    for old, new in changes.items():
-        text = text.replace(old, new)
-    return text
+    """All in one go: what a change has put in is not changed again."""
+    if not changes:
+        return text
+    return re.sub("|".join(map(re.escape, changes)), lambda match: changes[match[0]], text)
 
 
 def write_new(file: NewFile) -> bool:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from defer_cli.output import Output
-from defer_cli.text import STATE_STYLES, Cell, Column, duration, one_line, relative, width
+from defer_cli.text import STATE_STYLES, Cell, Column, cut, duration, one_line, relative, width, wrapped
 from defer_client.models import Execution, State
-from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
 from defer_emulator.domain.ids import short_id
 
 if TYPE_CHECKING:
+    from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
     from defer_emulator.domain.why import Why
     from defer_emulator.project.diagnostics import Diagnostic
 
@@ -26,6 +27,9 @@ COLUMNS = (
     Column(title="WHEN", rank=1),
     Column(title="TOOK", rank=3),
     Column(title="ERROR", rank=4),
+    Column(title="QUEUED", rank=5, spare=True),
+    Column(title="BY", rank=6, spare=True),
+    Column(title="METADATA", rank=7, least=16, spare=True),
 )
 
 ERROR_NAMES = {
@@ -41,7 +45,6 @@ def executions_table(output: Output, executions: Sequence[Execution], now: datet
 
 
 def _row(execution: Execution, now: datetime) -> list[Cell]:
-    code = execution.error_code.value if execution.error_code else ""
     return [
         Cell(text=short_id(execution.id), style="cyan"),
         Cell(text=execution.function_name, style="bold"),
@@ -49,7 +52,10 @@ def _row(execution: Execution, now: datetime) -> list[Cell]:
         Cell(text=str(execution.attempt) if execution.attempt else "-"),
         Cell(text=relative(_moment_of_interest(execution), now)),
         Cell(text=took(execution, now)),
-        Cell(text=f"{code} {ERROR_NAMES.get(code, '')}".strip(), style="red"),
+        Cell(text=error_of(execution), style="red"),
+        Cell(text=queued(execution)),
+        Cell(text=short_id(execution.executed_by) if execution.executed_by else "", style="cyan"),
+        Cell(text=" ".join(f"{key}={value}" for key, value in execution.metadata.items()), style="dim"),
     ]
 
 
@@ -68,6 +74,26 @@ def took(execution: Execution, now: datetime) -> str:
     return duration(max(0.0, seconds)) + ("" if execution.finished_at else "…")
 
 
+def queued(execution: Execution) -> str:
+    """How long the latest attempt waited after it was due."""
+    if execution.started_at is None or execution.state is State.CREATED:
+        return ""
+    return duration(max(0.0, (execution.started_at - execution.scheduled_at).total_seconds()))
+
+
+def outcome(execution: Execution, now: datetime) -> str:
+    """What a row says beside its state: `in 2h`, `1.2s`, `350ms ER0003 raised`."""
+    if execution.state is State.CREATED:
+        return relative(execution.scheduled_at, now)
+    return f"{took(execution, now)}  {error_of(execution)}".strip()
+
+
+def error_of(execution: Execution) -> str:
+    """`ER0003 raised`; nothing where it has no error."""
+    code = execution.error_code.value if execution.error_code else ""
+    return f"{code} {ERROR_NAMES.get(code, '')}".strip()
+
+
 def describe(output: Output, execution: Execution) -> str:
     """One execution in a few words: `1f2e3d4c send_mail created`."""
     return "  ".join(
@@ -77,6 +103,30 @@ def describe(output: Output, execution: Execution) -> str:
             output.style(execution.state.value, STATE_STYLES[execution.state]),
         )
     )
+
+
+OF_INTEREST = (
+    State.FAILED,
+    State.ABORTED,
+    State.ABORTING,
+    State.STARTED,
+    State.CREATED,
+    State.DISCARDED,
+    State.CANCELLED,
+    State.SUCCEED,
+)
+"""The states, what a person looks for first."""
+
+
+def failed_first(executions: Sequence[Execution]) -> list[Execution]:
+    """Those of interest first, otherwise in their order."""
+    return sorted(executions, key=lambda execution: OF_INTEREST.index(execution.state))
+
+
+def counted(executions: Sequence[Execution]) -> str:
+    """`1 failed, 4 started, 23 succeed`."""
+    counts = Counter(execution.state for execution in executions)
+    return ", ".join(f"{counts[state]:,} {state}" for state in OF_INTEREST if counts[state])
 
 
 def message_of(why: Why) -> str:
@@ -144,25 +194,46 @@ def function_to_json(function: RegisteredFunction) -> dict[str, Any]:
     }
 
 
-def findings(output: Output, root: Path, found: Sequence[Diagnostic]) -> None:
-    """Findings of `defer check`, each with its place, an excerpt, the reason and the fix."""
+FIXABLE = "[*]"  # marks what `defer check --fix` can do
+
+
+def findings(
+    output: Output, root: Path, found: Sequence[Diagnostic], fixable: Container[Diagnostic] = ()
+) -> None:
+    """Findings of `defer check`, each with its place, an excerpt, the reason, the fix, and the docs."""
     from defer_emulator.project.diagnostics import source_line
 
     for diagnostic in found:
         style = "red" if diagnostic.severity == "error" else "yellow"
-        label = output.style(f"{diagnostic.severity}[{diagnostic.code}]", style)
-        output.line(f"{output.style(diagnostic.place, 'bold')}: {label} {one_line(diagnostic.message)}")
-        text = source_line(root, diagnostic)
-        if text and text.strip():
-            excerpt, column = _excerpt(text, diagnostic.column)
+        place, label = one_line(diagnostic.place), f"{diagnostic.severity}[{diagnostic.code}]"
+        for line in hanging(f"{place}: {label} {one_line(diagnostic.message)}", output.width, 2):
+            painted = line.replace(label, output.style(label, style), 1)
+            output.line(painted.replace(place, output.style(place, "bold"), 1))
+        source = source_line(root, diagnostic)
+        if source and source.strip():
+            shown, before, marked = _excerpt(source, diagnostic, output.width)
             number = str(diagnostic.line)
-            output.line(f"  {number} | {excerpt}")
-            output.line(f"  {' ' * len(number)} | {' ' * column}{output.style('^', style)}")
-        output.line(f"  fix: {diagnostic.fix}")
+            output.line(f"  {number} | {shown}")
+            output.line(f"  {' ' * len(number)} | {before}{output.style(marked, style)}")
+        mark = f" {FIXABLE}" if diagnostic in fixable else ""
+        for text in (f"reason: {diagnostic.reason}", f"fix: {one_line(diagnostic.fix)}{mark}"):
+            for line in hanging(text, output.width, 4, first=2):
+                output.line(line)
+        output.line(f"  see: {output.style(diagnostic.docs, 'dim')}")
 
 
-def _excerpt(text: str, column: int) -> tuple[str, int]:
-    """At most 100 characters around a column (from 1), and where it is in them in terminal columns."""
-    start = max(0, column - 80)
-    shown = one_line(text[start : start + 100])
-    return shown, width(shown[: column - 1 - start])
+def hanging(text: str, columns: int | None, indent: int, first: int = 0) -> list[str]:
+    """A text as lines that fit, indented: the first by `first`, the others by `indent`."""
+    lines = wrapped(text, None if columns is None else max(1, columns - indent))
+    return [" " * first + lines[0], *(" " * indent + line for line in lines[1:])]
+
+
+def _excerpt(text: str, diagnostic: Diagnostic, columns: int | None) -> tuple[str, str, str]:
+    """A part of the line that fits, the blanks below it up to the place, and carets under the place."""
+    room = max(20, min(100, (columns or 100) - len(f"  {diagnostic.line} | ")))
+    place = diagnostic.column - 1
+    start = max(0, place - room + min(room // 2, diagnostic.width + 1))
+    shown = cut(one_line(text[start : start + room + 1]), room)
+    before = one_line(text[start:place])
+    marked = width(shown[: place - start + diagnostic.width]) - width(before)
+    return shown, " " * width(before), "^" * max(1, marked)

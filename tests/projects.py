@@ -36,6 +36,19 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(removed)}
 
 
+def defer(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a `defer` command in a folder, to its end."""
+    return subprocess.run(
+        [DEFER, *words],
+        cwd=folder,
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
 class TempProject:
     """A project made of sources: `{"send_mail": "async def send_mail(): ..."}`.
 

@@ -14,8 +14,10 @@ EMULATOR = ROOT / "emulator" / "defer_emulator"
 LAYERS: list[set[str]] = [
     {"defer_cli"},
     {"defer_emulator.app", "defer_emulator.pytest_plugin"},
+    {"defer_emulator.testing"},
     {"defer_emulator.generations", "defer_emulator.dev"},
     {"defer_emulator.web", "defer_emulator.scheduler"},
+    {"defer_emulator.foreground"},
     {"defer_emulator.backend", "defer_emulator.operations"},
     {
         "defer_emulator.store",
@@ -29,6 +31,7 @@ LAYERS: list[set[str]] = [
         "defer_emulator.domain",
         "defer_emulator.clock",
         "defer_emulator.config",
+        "defer_emulator.interpreter",
         "defer_emulator.lock",
         "defer_emulator.presence",
     },

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from defer_cli.faults import shown_faults
 from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
-from defer_cli.text import STATE_STYLES, Cell, Column, duration, relative
+from defer_cli.text import STATE_STYLES, Cell, Column, relative
+from defer_cli.views import queued, took
 from defer_client.models import MAX_PAGE_SIZE, Attempt, ExecutionFilters, Page
 from defer_client.wire import page_of_to_json
 from defer_emulator.domain.ids import short_id
@@ -17,7 +19,9 @@ COLUMNS = (
     Column(title="ID"),
     Column(title="STATE"),
     Column(title="STARTED", rank=2),
+    Column(title="QUEUED", rank=3),
     Column(title="TOOK", rank=1),
+    Column(title="CODE", rank=4),
     Column(title="ERROR", least=10),
 )
 
@@ -29,7 +33,7 @@ def attempts(
         int, typer.Option("--limit", "-n", metavar="N", min=1, max=MAX_PAGE_SIZE, help="At most so many.")
     ] = 100,
 ) -> None:
-    """List the attempts of an execution, newest first.
+    """List the attempts of an execution, newest first. CODE is the generation of the code that ran.
 
     defer attempts @last-failed
     """
@@ -46,23 +50,27 @@ def attempts(
         session.output.table(
             COLUMNS,
             [
-                _row(attempt, relative(attempt.started_at, now) if attempt.started_at else "")
+                _row(
+                    attempt,
+                    relative(attempt.started_at, now) if attempt.started_at else "",
+                    took(attempt, now),
+                )
                 for attempt in page.data
             ],
         )
+        faults = shown_faults(session, page.data[0])
+        if faults:
+            session.output.line(f"injected: {faults}", "dim")
 
 
-def _row(attempt: Attempt, started: str) -> list[Cell]:
-    took = ""
-    if attempt.started_at and attempt.finished_at:
-        took = duration((attempt.finished_at - attempt.started_at).total_seconds())
-    error = (
-        f"{attempt.error.code.value} {attempt.error.name}: {attempt.error.message}" if attempt.error else ""
-    )
+def _row(attempt: Attempt, started: str, ran: str) -> list[Cell]:
+    error = attempt.error
     return [
         Cell(text=short_id(attempt.id), style="cyan"),
         Cell(text=attempt.state.value, style=STATE_STYLES[attempt.state]),
         Cell(text=started),
-        Cell(text=took),
-        Cell(text=error, style="red"),
+        Cell(text=queued(attempt)),
+        Cell(text=ran),
+        Cell(text=str(attempt.generation)),
+        Cell(text=f"{error.code.value} {error.name}: {error.message}" if error else "", style="red"),
     ]

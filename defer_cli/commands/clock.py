@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from click import UsageError
@@ -18,6 +18,9 @@ from defer_cli.text import clock_line, moment
 from defer_client.durations import parse_duration, parse_when
 from defer_client.errors import Conflict, InvalidOption
 from defer_client.wire import time_to_json
+
+if TYPE_CHECKING:
+    from defer_emulator.operations import ClockStatus
 
 MANY_CRONS = 1_000  # executions by an advance, beyond which it asks first
 
@@ -106,13 +109,16 @@ def _show(session: Session) -> None:
         if status.advancing_to is not None:
             session.output.line(f"being advanced to {moment(status.advancing_to)}")
         return
+    session.output.value(status_to_json(status))
+
+
+def status_to_json(status: ClockStatus) -> dict[str, Any]:
+    """What `defer clock --output json` prints; `offset` is in seconds."""
     to = status.advancing_to
-    session.output.value(
-        {
-            "mode": status.mode,
-            "now": time_to_json(status.now),
-            "offset": status.offset.total_seconds(),
-            "epoch": status.epoch,
-            "advancing_to": None if to is None else time_to_json(to),
-        }
-    )
+    return {
+        "mode": status.mode,
+        "now": time_to_json(status.now),
+        "offset": status.offset.total_seconds(),
+        "epoch": status.epoch,
+        "advancing_to": None if to is None else time_to_json(to),
+    }

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from defer_cli.completing import script
 from defer_cli.session import Session
+from defer_cli.shells import SCRIPTS
 
 
 class Shell(str, Enum):
@@ -28,4 +28,4 @@ def completion(
       defer completion fish > ~/.config/fish/completions/defer.fish
     """
     session: Session = ctx.obj
-    session.output.line(script(shell.value))
+    session.output.out.write(SCRIPTS[shell.value])

@@ -9,9 +9,12 @@ import typer
 
 from defer_cli.commands.new import next_times
 from defer_cli.functions import known_functions
+from defer_cli.registry import WorkerCommand
 from defer_cli.session import Session
 from defer_cli.text import Cell, Column, relative
 from defer_client.wire import time_to_json
+
+Command = WorkerCommand
 
 COLUMNS = (
     Column(title="CRON", least=12),

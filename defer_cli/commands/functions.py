@@ -5,12 +5,19 @@ from __future__ import annotations
 import typer
 
 from defer_cli.functions import known_functions
+from defer_cli.registry import WorkerCommand
 from defer_cli.session import Session
 from defer_cli.views import function_to_json, functions_table
 
+Command = WorkerCommand
+
 
 def functions(ctx: typer.Context) -> None:
-    """List the functions of this project with their schedules and limits."""
+    """List the functions of this project with their schedules and limits.
+
+    defer functions
+      defer functions --output json
+    """
     session: Session = ctx.obj
     found = known_functions(session)
     if not session.output.is_text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
@@ -11,14 +12,16 @@ import typer
 from click import UsageError
 
 from defer_cli.commands.init import function_folder
-from defer_cli.names import function_name
+from defer_cli.names import folder_name, function_name
 from defer_cli.output import to_json
 from defer_cli.session import Session
 from defer_cli.templates import DESCRIPTIONS, PLACEHOLDER, NewFile, files_of, write_new
 from defer_cli.text import Cell, Column
 from defer_client.errors import Conflict
+from defer_client.wire import time_to_json
 
 CRON_LINE = '"0 8 * * *"'  # of the template
+TEST_START = datetime(2030, 1, 1, 7, 59, tzinfo=timezone.utc)  # of its test: a minute before it fires
 UPCOMING = 5
 
 
@@ -26,12 +29,23 @@ class Template(str, Enum):
     background = "background"
     cron = "cron"
     workflow = "workflow"
+    fifo = "fifo"
+    webhook = "webhook"
 
 
 class FileExists(Conflict):
     """A file of that name is there already."""
 
     code = "file_exists"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a new function goes."""
+
+    root: Path
+    base: Path  # the folder of functions
+    folder: Path  # it, or one below it
 
 
 def new(
@@ -46,11 +60,12 @@ def new(
     folder: Annotated[
         str | None, typer.Option("--dir", metavar="DIR", help="A folder inside defer/, such as emails.")
     ] = None,
+    test: Annotated[bool, typer.Option("--test", help="Add a test, in tests/.")] = False,
     list_templates: Annotated[bool, typer.Option("--list", help="List the templates, and stop.")] = False,
 ) -> None:
     """Add a function to the project. A file that exists is never overwritten.
 
-    defer new send_welcome_email
+    defer new sendWelcomeEmail --test
       defer new weekly_report --cron "0 8 * * MON"
       defer new import_contacts --template workflow --dir imports
     """
@@ -63,12 +78,15 @@ def new(
     name = function_name(name)
     expression = _expression(cron, template)
     kind = template or (Template.cron if cron is not None else Template.background)
-    base = function_folder(session.root)
-    target = _target(base, folder)
-    changes = {PLACEHOLDER: name, CRON_LINE: to_json(expression)}
-    _write(session, base, target, files_of(kind.value, target, changes))
-    if session.output.is_text:
-        _next_steps(session, name, expression if kind is Template.cron else None)
+    place = _place(session, folder)
+    module = ".".join([*_packages(place), name])
+    changes = {f"defer.{PLACEHOLDER}": module, PLACEHOLDER: name, CRON_LINE: to_json(expression)}
+    if kind is Template.cron:
+        due = next_times(expression, TEST_START, 1)[0]
+        changes[f"{TEST_START:%Y-%m-%dT%H:%M}"] = f"{due - timedelta(minutes=1):%Y-%m-%dT%H:%M}"
+    tests = session.root / "tests" if test else None
+    created = _write(place, files_of(kind.value, place.folder, changes, tests=tests))
+    _tell(session, name, created, expression if kind is Template.cron else None)
 
 
 def _expression(cron: str | None, template: Template | None) -> str:
@@ -88,46 +106,65 @@ def _expression(cron: str | None, template: Template | None) -> str:
     return expression
 
 
-def _target(base: Path, folder: str | None) -> Path:
-    if folder is None:
-        return base
-    relative = Path(folder)
-    if relative.parts[:1] == ("defer",):
-        relative = Path(*relative.parts[1:])
-    for part in relative.parts:
-        if part == ".." or relative.is_absolute():
-            raise UsageError(f"--dir {folder!r} must be inside the folder defer/")
-        function_name(part)  # a folder is imported by its name too
-    return base / relative
+def _place(session: Session, typed: str | None) -> Place:
+    """The folder that was asked for: inside the folder of functions, with or without that in its name."""
+    root, base = session.root, function_folder(session.root)
+    if typed is None:
+        return Place(root=root, base=base, folder=base)
+    relative = Path(typed)
+    for prefix in (base.relative_to(root), Path(base.name)):
+        if relative.is_relative_to(prefix):
+            relative = relative.relative_to(prefix)
+            break
+    if relative.is_absolute() or ".." in relative.parts:
+        raise UsageError(f"--dir {typed!r} must be inside the folder {base.relative_to(root)}/")
+    folder = base.joinpath(*map(folder_name, relative.parts))
+    if not folder.resolve().is_relative_to(base.resolve()):
+        raise UsageError(
+            f"--dir {typed!r} is a link to {folder.resolve()}, outside of the project's functions"
+        )
+    return Place(root=root, base=base, folder=folder)
 
 
-def _write(session: Session, base: Path, target: Path, files: list[NewFile]) -> None:
-    """All of them, or none where one exists. Raises `FileExists`."""
-    clash = [found for file in files for found in base.rglob(file.path.name)] if base.is_dir() else []
-    if clash:
+def _packages(place: Place) -> tuple[str, ...]:
+    from defer_emulator.project.finder import import_path
+
+    return place.folder.relative_to(import_path(place.base)).parts
+
+
+def _write(place: Place, files: list[NewFile]) -> list[str]:
+    """All of them, or none where one exists; their names. Raises `FileExists`."""
+    functions = [file.path for file in files if file.path.parent == place.folder]
+    taken = [file.path for file in files if file.path.exists()]
+    if place.base.is_dir():
+        taken += [found for path in functions for found in place.base.rglob(path.name)]
+    if taken:
         raise FileExists(
-            f"{clash[0].relative_to(session.root)} exists already: names are unique in a project",
+            f"{taken[0].relative_to(place.root)} exists already: names are unique in a project",
             hint="choose another name, or edit that file",
         )
-    packages = [target, *target.parents]
-    inside = [package for package in packages if package == base or base in package.parents]
-    inits = [NewFile(path=package / "__init__.py", text="") for package in reversed(inside)]
+    packages = (
+        folder for folder in (place.folder, *place.folder.parents) if folder.is_relative_to(place.base)
+    )
+    inits = [NewFile(path=package / "__init__.py", text="") for package in reversed(list(packages))]
     written = [file.path for file in (*inits, *files) if write_new(file)]
-    paths = [path.relative_to(session.root).as_posix() for path in written]
-    if session.output.is_text:
-        for path in paths:
-            session.output.line(f"created {path}")
-    else:
-        session.output.value({"created": paths})
+    return [path.relative_to(place.root).as_posix() for path in written]
 
 
-def _next_steps(session: Session, name: str, cron: str | None) -> None:
-    note = session.output.note
-    if cron is not None:
-        note(f"it runs at (UTC), with {cron}:")
-        for time in next_times(cron, datetime.now(timezone.utc), UPCOMING):
-            note(f"  {time:%a %Y-%m-%d %H:%M}")
-    note(f"next: edit it, then: defer check, and: defer run {name}")
+def _tell(session: Session, name: str, created: list[str], cron: str | None) -> None:
+    output = session.output
+    now = session.now() if session.has_file and not session.endpoint else datetime.now(timezone.utc)
+    times = [] if cron is None else next_times(cron, now, UPCOMING)
+    if not output.is_text:
+        output.value({"created": created, "next": [time_to_json(time) for time in times]})
+        return
+    for path in created:
+        output.line(f"created {path}")
+    if times:
+        output.note(f"it runs at (UTC), with {cron}:")
+        for time in times:
+            output.note(f"  {time:%a %Y-%m-%d %H:%M}")
+    output.note(f"next: edit it, then: defer check, and: defer run {name}")
 
 
 def next_times(expression: str, after: datetime, count: int) -> list[datetime]:

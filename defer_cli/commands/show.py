@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import typer
 
+from defer_cli.faults import shown_faults
 from defer_cli.output import to_json
 from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
-from defer_cli.text import STATE_STYLES, duration, moment, relative
-from defer_cli.views import describe, message_of, took
+from defer_cli.text import STATE_STYLES, Cell, Column, bar, duration, moment, relative, safe, width, wrapped
+from defer_cli.views import counted, failed_first, message_of, queued, took
 from defer_client.errors import Conflict, DeferError
 from defer_client.models import (
     Arguments,
     Attempt,
     Execution,
     ExecutionFilters,
+    Failure,
     Json,
     Page,
     State,
 )
-from defer_client.wire import execution_to_json
+from defer_client.wire import execution_to_json, failure_from_json
+from defer_emulator.domain.functions import FunctionSpec
 from defer_emulator.domain.ids import short_id
+from defer_emulator.domain.why import Why
 
 LABEL = 12  # columns
-CHILDREN = 10  # that are shown
-LONG = 2_000  # characters of a value that are shown
+RELATIVES, ATTEMPTS, COMMANDS = 10, 10, 5  # that are shown
+LONG = 2_000  # characters of a value that a terminal shows
+BAR = 24  # columns
+
+RELATED = (
+    Column(title="RELATION"),
+    Column(title="ID"),
+    Column(title="FUNCTION", least=8),
+    Column(title="STATE"),
+    Column(title="TOOK", rank=1),
+)
+TRIED = (
+    Column(title="TRY"),
+    Column(title="STATE"),
+    Column(title="STARTED", rank=2),
+    Column(title="QUEUED", rank=3),
+    Column(title="TOOK", rank=1),
+    Column(title="CODE", rank=4),
+    Column(title="ERROR", least=10, rank=5),
+)
 
 
 def show(
     ctx: typer.Context,
     execution_id: ExecutionId,
 ) -> None:
-    """Show one execution on one screen: state, times, arguments, result, attempts, relatives.
+    """Show one execution on one screen: its state and why, times, attempts, arguments, result, relatives.
 
     defer show 1f2e3d4c
       defer show @last-failed
@@ -44,7 +66,8 @@ def show(
     if session.output.is_text:
         _Screen(session, execution).show()
     else:
-        session.output.value(execution_to_json(execution))
+        faults = shown_faults(session, execution)
+        session.output.value(execution_to_json(execution) | ({"injected": faults} if faults else {}))
 
 
 class _Screen:
@@ -52,46 +75,72 @@ class _Screen:
         self.session = session
         self.output = session.output
         self.execution = execution
+        self.id = execution.id.partition(".")[0]  # without the attempt
         self.now = session.now()
+        self.spec = session.spec(execution.function_name)
+        attempts = session.call(
+            session.backend.list_execution_attempts(self.id, Page(first=ATTEMPTS), ExecutionFilters())
+        )
+        self.attempts: Sequence[Attempt] = attempts.data  # newest first
+        self.cut = session.output.is_terminal()
 
     def show(self) -> None:
         execution, output = self.execution, self.output
         state = output.style(execution.state.value, STATE_STYLES[execution.state])
         output.line(f"{output.style(execution.function_name, 'bold')}  {state}")
-        self._why()
+        why = self._why()
+        if why is not None:
+            self._field("why", message_of(why))
         self._field("id", execution.id)
         self._times()
-        if execution.attempt:
-            self._field("attempt", str(execution.attempt))
-        for label, related in (("started by", execution.executed_by), ("rerun of", execution.rerun_of)):
-            if related:
-                self._field(label, self._relative_of(related))
+        self._code()
         for place, (key, value) in enumerate(execution.metadata.items()):
             self._field("" if place else "metadata", f"{key}={value}")
+        faults = shown_faults(self.session, execution)
+        if faults:
+            self._field("injected", faults)
         self._arguments()
         self._result()
         self._attempts()
-        self._children()
-        self._commands()
+        self._relatives()
+        self._commands(() if why is None else (one for reason in why.reasons for one in reason.commands))
 
-    def _why(self) -> None:
-        if not self.session.endpoint:  # only the project's file knows
-            self._field("why", message_of(self.session.call(self.session.operations.why(self.execution.id))))
+    def _why(self) -> Why | None:
+        """Only the project's file knows."""
+        if self.session.endpoint:
+            return None
+        return self.session.call(self.session.operations.why(self.execution.id))
+
+    # --- how things look ----------------------------------------------------------------------
 
     def _field(self, label: str, value: str) -> None:
-        self.output.line(f"  {self.output.style(label.ljust(LABEL), 'dim')}{value}")
+        room = None if self.output.width is None else max(20, self.output.width - LABEL - 2)
+        for place, line in enumerate(wrapped(value, room)):
+            head = self.output.style(("" if place else label).ljust(LABEL), "dim")
+            self.output.line(f"  {head}{line}")
 
     def _title(self, text: str) -> None:
         self.output.line()
         self.output.line(text, "bold")
 
-    def _block(self, text: str, style: str = "") -> None:
-        shown = text if len(text) <= LONG else f"{text[:LONG]}… ({len(text)} characters)"
+    def _block(self, text: str, style: str = "", *, rest: str = "") -> None:
+        """Lines of text; a terminal gets the beginning of a long one, and the command for the `rest`."""
+        shown = text[:LONG] if self.cut else text
         for line in shown.splitlines() or [""]:
-            self.output.line(f"  {line}", style)
+            self.output.line(f"  {safe(line)}".rstrip(), style)
+        if len(shown) < len(text):
+            self.output.line(f"  … {len(text):,} characters; all of it: {rest}", "dim")
 
-    def _time(self, label: str, value: datetime, extra: str = "") -> None:
-        self._field(label, f"{moment(value)}  ({relative(value, self.now)}{extra})")
+    def _value(self, label: str, value: Json, rest: str) -> None:
+        """JSON on one line if it fits there."""
+        line = label + to_json(value)
+        fits = self.output.width is None or width(line) <= self.output.width - 2
+        self._block(line if fits else label + to_json(value, indent=2), rest=rest)
+
+    # --- what there is ------------------------------------------------------------------------
+
+    def _time(self, label: str, value: datetime) -> None:
+        self._field(label, f"{moment(value)}, {relative(value, self.now)}")
 
     def _times(self) -> None:
         execution = self.execution
@@ -99,89 +148,125 @@ class _Screen:
         if execution.scheduled_at != execution.created_at:
             self._time("due", execution.scheduled_at)
         if execution.started_at:
-            waited = (execution.started_at - execution.scheduled_at).total_seconds()
-            queued = f", {duration(waited)} after it was due" if waited > 0 else ""
-            self._time("started", execution.started_at, queued)
+            self._time("started", execution.started_at)
         if execution.finished_at:
             self._time("finished", execution.finished_at)
-        if took(execution, self.now):
-            self._field("took", took(execution, self.now))
+        if execution.started_at and took(execution, self.now):
+            waited = max(0.0, (execution.started_at - execution.scheduled_at).total_seconds())
+            ran = max(0.0, ((execution.finished_at or self.now) - execution.started_at).total_seconds())
+            drawn = f"  {bar(waited / (waited + ran), BAR)}" if waited + ran else ""
+            verb = "ran" if execution.finished_at else "runs for"
+            self._field("time", f"queued {duration(waited)}, {verb} {duration(ran)}{drawn}")
 
-    def _relative_of(self, execution_id: str) -> str:
-        try:
-            return describe(self.output, self.session.call(self.session.backend.get_execution(execution_id)))
-        except DeferError:
-            return f"{execution_id} (not stored any more)"
+    def _code(self) -> None:
+        execution = self.execution
+        if not execution.attempt:
+            return
+        of = "" if self.spec is None else f" of {max(execution.attempt, self.spec.retry.max_attempts + 1)}"
+        generation = next((one.generation for one in self.attempts if one.attempt == execution.attempt), 0)
+        code = f", code of generation {generation}" if generation else ""
+        self._field("attempt", f"{execution.attempt}{of}{code}")
 
     def _arguments(self) -> None:
         arguments = self.session.call(self.session.backend.get_execution_arguments(self.execution.id))
-        if arguments.positional or arguments.keyword:
-            self._title("arguments")
-            names = self._parameter_names()
-            for label, value in labelled(arguments, names):
-                self._block(f"{label}{to_json(value)}")
-
-    def _parameter_names(self) -> list[str]:
-        if self.session.endpoint:
-            return []
-        try:
-            spec = self.session.call(self.session.operations.find_function(self.execution.function_name)).spec
-        except DeferError:
-            return []  # it is gone, or was never loaded
-        return [p.name for p in spec.parameters if p.kind.startswith("positional")]
+        if not (arguments.positional or arguments.keyword):
+            return
+        self._title("arguments")
+        for label, value in labelled(arguments, self.spec):
+            self._value(label, value, f"defer show {short_id(self.id)} | cat")
 
     def _result(self) -> None:
-        if self.execution.state not in (State.SUCCEED, State.FAILED):
+        state, short = self.execution.state, short_id(self.execution.id)
+        if state not in (State.SUCCEED, State.FAILED):
             return
         try:
             result = self.session.call(self.session.backend.get_execution_result(self.execution.id))
         except Conflict:
             return
-        if self.execution.state is State.FAILED:
-            self._failure(result)
+        if state is State.FAILED:
+            self._failure(failure_from_json(result))
         else:
             self._title("result")
-            self._block(to_json(result, indent=2))
+            self._value("", result, f"defer result {short}")
 
-    def _failure(self, error: Json) -> None:
+    def _failure(self, failure: Failure) -> None:
+        from defer_cli.dev_text import user_frames
+
         self._title("error")
-        self._block(f"{error['code']} {error['name']}: {error['message']}", "red")
-        if error["stack"]:
-            self._block(error["stack"].rstrip(), "dim")
+        message = f"{failure.code} {failure.name}: {failure.message}".splitlines()
+        room = self.output.width and self.output.width - 2
+        lines = [line for text in message for line in wrapped(safe(text), room)]
+        self._block("\n".join(lines), "red", rest=f"defer result {short_id(self.execution.id)}")
+        frames = [] if self.session.endpoint else user_frames(failure, self.session.root)
+        for frame in frames:
+            place = self.output.link(frame.shown, frame.file, frame.line)
+            self.output.line(f"  {self.output.style(place, 'bold')}{safe(frame.rest)}")
+        if len(frames) < failure.stack.count('\n  File "') or not frames:
+            self.output.line()
+            self._block(failure.stack.rstrip(), "dim", rest=f"defer result {short_id(self.execution.id)}")
 
     def _attempts(self) -> None:
-        attempts = self.session.call(
-            self.session.backend.list_execution_attempts(
-                self.execution.id.partition(".")[0], Page(), ExecutionFilters()
-            )
-        )
-        if len(attempts.data) > 1:
-            self._title("attempts")
-            for attempt in reversed(attempts.data):
-                self._block(self._attempt(attempt))
+        if len(self.attempts) < 2:
+            return
+        self._title("attempts")
+        rows = [self._attempt(attempt) for attempt in reversed(self.attempts)]
+        self.output.table(TRIED, rows, header=False, indent=2)
+        if self.attempts[-1].attempt > 1:
+            self._block(f"… all of them: defer attempts {short_id(self.id)}", "dim")
 
-    def _attempt(self, attempt: Attempt) -> str:
-        state = self.output.style(attempt.state.value, STATE_STYLES[attempt.state])
-        error = f"  {attempt.error.name}: {attempt.error.message}" if attempt.error else ""
-        return f"{attempt.attempt}  {state}  {took(attempt, self.now)}{error}"
+    def _attempt(self, attempt: Attempt) -> list[Cell]:
+        error = f"{attempt.error.name}: {attempt.error.message}" if attempt.error else ""
+        return [
+            Cell(text=str(attempt.attempt)),
+            Cell(text=attempt.state.value, style=STATE_STYLES[attempt.state]),
+            Cell(text=relative(attempt.started_at, self.now) if attempt.started_at else ""),
+            Cell(text=f"queued {queued(attempt)}"),
+            Cell(text=f"ran {took(attempt, self.now)}"),
+            Cell(text=f"code {attempt.generation}", style="dim"),
+            Cell(text=error.partition("\n")[0], style="red"),
+        ]
 
-    def _children(self) -> None:
-        children = self.session.children(self.execution.id.partition(".")[0])
+    def _relatives(self) -> None:
+        execution = self.execution
+        related = (("started by", execution.executed_by), ("rerun of", execution.rerun_of))
+        rows = [self._relative(label, one) for label, one in related if one]
+        if rows:
+            self._title("relatives")
+            self.output.table(RELATED, rows, header=False, indent=2)
+        children = self.session.children(self.id)
         if children:
-            self._title(f"started {len(children)}")
-            for child in children[:CHILDREN]:
-                self._block(describe(self.output, child))
-            if len(children) > CHILDREN:
-                self._block(f"… all of them: defer list --executed-by {short_id(self.execution.id)}", "dim")
+            self._title(f"started {len(children)}: {counted(children)}")
+            rows = [self._row("", child) for child in failed_first(children)[:RELATIVES]]
+            self.output.table(RELATED, rows, header=False, indent=2)
+            if len(children) > RELATIVES:
+                self._block(f"… all of them: defer tree {short_id(self.id)} --all", "dim")
 
-    def _commands(self) -> None:
+    def _relative(self, label: str, execution_id: str) -> list[Cell]:
+        try:
+            return self._row(label, self.session.call(self.session.backend.get_execution(execution_id)))
+        except DeferError:
+            return [
+                Cell(text=text) for text in (label, short_id(execution_id), "not stored any more", "", "")
+            ]
+
+    def _row(self, label: str, execution: Execution) -> list[Cell]:
+        return [
+            Cell(text=label, style="dim"),
+            Cell(text=short_id(execution.id), style="cyan"),
+            Cell(text=execution.function_name, style="bold"),
+            Cell(text=execution.state.value, style=STATE_STYLES[execution.state]),
+            Cell(text=took(execution, self.now)),
+        ]
+
+    def _commands(self, helpful: Iterable[str]) -> None:
         self._title("next")
-        for command in next_commands(self.execution):
+        for command in list(dict.fromkeys((*helpful, *next_commands(self.execution))))[:COMMANDS]:
             self._block(command)
 
 
-def labelled(arguments: Arguments, names: Sequence[str]) -> list[tuple[str, Json]]:
+def labelled(arguments: Arguments, spec: FunctionSpec | None) -> list[tuple[str, Json]]:
     """Each argument with the name of its parameter, where that is known."""
+    names = [one.name for one in spec.parameters if one.kind.startswith("positional")] if spec else []
     pairs: list[tuple[str, Json]] = [
         (f"{names[place]} = " if place < len(names) else "", value)
         for place, value in enumerate(arguments.positional)

@@ -9,7 +9,7 @@ import typer
 
 from defer_cli.parameters import ExecutionId
 from defer_cli.session import Session
-from defer_cli.text import one_line
+from defer_cli.text import one_line, wrapped
 from defer_cli.views import describe
 from defer_emulator.domain.why import Reason, Why
 
@@ -25,11 +25,13 @@ def why(ctx: typer.Context, execution_id: ExecutionId) -> None:
     if not session.output.is_text:
         session.output.value(to_json(answer))
         return
-    session.output.line(describe(session.output, answer.execution))
+    output = session.output
+    output.line(describe(output, answer.execution))
     for reason in answer.reasons:
-        session.output.line(f"  {one_line(reason.message)}")
+        for line in wrapped(one_line(reason.message), output.width and output.width - 2):
+            output.line(f"  {line}")
     for command in dict.fromkeys(command for reason in answer.reasons for command in reason.commands):
-        session.output.line(f"    {command}", "dim")
+        output.line(f"    {command}", "dim")
 
 
 def to_json(answer: Why) -> dict[str, Any]:

@@ -7,22 +7,26 @@ import gc
 import os
 import secrets
 import signal
-import sys
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defer_client import __version__
 from defer_client.errors import Conflict
 from defer_emulator.backend import LocalBackend
-from defer_emulator.config import Config
+from defer_emulator.config import Config, Retention
 from defer_emulator.dev import DevInfo, DevOptions
 from defer_emulator.domain.jobs import PoolListener
 from defer_emulator.generations import Generations
+from defer_emulator.interpreter import choose_python
 from defer_emulator.lock import LockHeld, ProjectLock
 from defer_emulator.notify.events import Bus, Trouble
 from defer_emulator.operations import LocalOperations
+from defer_emulator.operations.following import keep_up
+from defer_emulator.operations.live import Live
 from defer_emulator.presence import Presence, own_presence, read_presence, remove_presence, write_presence
+from defer_emulator.runner.faults import FaultInjector
 from defer_emulator.runner.leftovers import end_leftovers
 from defer_emulator.runner.loading import LoadResult, PoolOptions
 from defer_emulator.runner.pool import ProcessPool
@@ -31,9 +35,15 @@ from defer_emulator.store.store import Store
 from defer_emulator.wakeup import WakeSocket, remove_stale
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from defer_emulator.operations.notifier import NotifierOptions, NotifierThread
+    from defer_emulator.project.diagnostics import Diagnostic
+    from defer_emulator.store.statistics import StatisticsReader
     from defer_emulator.web.server import Server
 
 
+NOTIFIER_PATIENCE = 2.0  # seconds, at the end, for messages that are still to be sent
 GARBAGE = 20_000  # objects after which a collection pays; each execution makes dozens that need none
 
 
@@ -68,6 +78,7 @@ def _merged(config: Config, options: DevOptions) -> Config:
         port=config.port if options.port is None else options.port,
         token=options.token or config.token,
         allowed_hosts=(*config.allowed_hosts, *options.allowed_hosts),
+        python=options.python or config.python,
     )
 
 
@@ -86,11 +97,17 @@ class Emulator:
     def __init__(self, root: Path, config: Config, options: DevOptions, store: Store) -> None:
         self._root = root
         self._config = config
+        self._interpreter = choose_python(
+            root, asked=options.python, configured=config.python, environment=os.environ
+        )
         self._options = options
         self._store = store
         self._view = options.view
+        self._notes: list[str] = []
         self._bus = Bus()
-        self._bus.subscribe(self._view.event)
+        self._live = Live()
+        for listener in (self._view.event, self._live.event):
+            self._bus.subscribe(listener)
         self._scheduler = Scheduler(
             store=store,
             pool=self._make_pool,
@@ -98,6 +115,7 @@ class Emulator:
             backend_for=self._backend_for,
             max_concurrency=config.max_concurrency,
             only=options.only,
+            debug=self._debug_ports(),
         )
         self._generations = Generations(
             root=root,
@@ -105,17 +123,25 @@ class Emulator:
             pool=self._pool,
             scheduler=self._scheduler,
             bus=self._bus,
-            on_diagnostics=self._view.diagnostics,
+            on_diagnostics=self._show_findings,
         )
-        self._notes: list[str] = []
         self._is_ready = False
+        self._url: str | None = None  # of the console
+        self._notifier: NotifierThread | None = None
+        if options.send_notifications:
+            self._notifier_options()  # says at once why they cannot be
+        self._beside: list[asyncio.Task[None]] = []  # what is done beside the scheduler
 
-    def _make_pool(self, listener: PoolListener) -> ProcessPool:
+    def _make_pool(self, listener: PoolListener) -> FaultInjector:
+        return FaultInjector(listener, self._make_process_pool, now=self._store.now)
+
+    def _make_process_pool(self, listener: PoolListener) -> ProcessPool:
         self._pool = ProcessPool(
             listener,
             PoolOptions(
                 root=self._root,
-                python=self._config.python or sys.executable,
+                python=self._interpreter.path,
+                client="" if self._interpreter.is_own else __version__,
                 project=self._store.project_id,
                 emulator_id=secrets.token_hex(8),
                 worker_start=self._config.worker_start,
@@ -123,23 +149,56 @@ class Emulator:
                 warm=min(2, self._config.max_concurrency),
             ),
             now=self._store.now,
-            on_trouble=lambda message: self._bus.publish(Trouble(message=message)),
+            on_trouble=self._trouble,
         )
         return self._pool
 
     def _backend_for(self, parent: str) -> LocalBackend:
         return LocalBackend(self._store, parent=parent, wake=self._scheduler.poke)
 
+    def _operations(self) -> LocalOperations:
+        return LocalOperations(
+            self._store,
+            wake=self._scheduler.poke,
+            live=self._live,
+            reader=self._statistics,
+            notifier=self._notifier_options,
+        )
+
+    @lru_cache(maxsize=1)  # noqa: B019 (there is one emulator in a process)
+    def _statistics(self) -> StatisticsReader:
+        from defer_emulator.store.statistics import StatisticsReader
+
+        return StatisticsReader(Store.open(self._root))
+
+    def _notifier_options(self) -> NotifierOptions:
+        """Raises `NothingToSendTo`, `UnsafeAddress`."""
+        from defer_emulator.operations.notifier import options_of
+
+        return options_of(
+            self._config.notifications,
+            project=self._root.name,
+            console=self._url,
+            send=self._options.send_notifications,
+            secrets=[self._config.token] if self._config.token else [],
+        )
+
+    def _show_findings(self, found: Sequence[Diagnostic]) -> None:
+        self._view.diagnostics(found)
+        self._live.diagnostics(found)
+
     # --- life -----------------------------------------------------------------------------
 
     async def serve(self) -> int:
         """From the first process to the last; returns the exit code."""
+        self._loop = asyncio.get_running_loop()
         stop = Stop()
         stop.listen()
         end_leftovers(self._store.project_id)
         if (old := read_presence(self._root)) is not None:
             remove_stale(old.socket)
         wake = WakeSocket()
+        self._prepare_retention()
         try:
             await self._pool.open()
             self._scheduler.recover()
@@ -152,17 +211,69 @@ class Emulator:
             await self._show(server, loaded)
             self._scheduler.start()
             self._generations.check(loaded)
+            self._beside.append(asyncio.create_task(keep_up(self._statistics)))
+            self._notify()
+            self._keep()
             await self._follow_changes_until(stop)
             await self._drain(stop)
             await server.close()
         finally:
             self._generations.close()
+            for task in self._beside:
+                task.cancel()
             remove_presence(self._root)
             wake.close()
             await self._pool.close()
             self._scheduler.close()
+            if self._notifier is not None:
+                self._notifier.close(NOTIFIER_PATIENCE)
         self._view.stopped()
         return 0
+
+    def _debug_ports(self) -> dict[str, int]:
+        """Raises `DebuggerMissing`, `DebugPortTaken`."""
+        if not self._options.debug:
+            return {}
+        from defer_emulator.runner.debugging import HOST, debug_ports, require_debugger
+
+        require_debugger(self._interpreter.path)
+        ports = debug_ports(self._options.debug, self._options.debug_port)
+        for name, port in ports.items():
+            self._notes.append(f"executions of {name} wait for a debugger to attach to {HOST}:{port}")
+        self._notes.append("no execution times out while functions are debugged")
+        return ports
+
+    def _prepare_retention(self) -> None:
+        if self._config.retention != Retention():
+            from defer_emulator.operations.retention import described, prepare
+
+            self._notes.append(described(self._config.retention, rewritten=prepare(self._store)))
+
+    def _keep(self) -> None:
+        """Delete beside the scheduler what the retention does not keep."""
+        if self._config.retention != Retention():
+            from defer_emulator.operations.retention import keep
+
+            keeping = keep(self._root, self._config.retention, on_trouble=self._trouble)
+            self._beside.append(asyncio.create_task(keeping))
+
+    def _trouble(self, message: str, hint: str = "") -> None:
+        self._bus.publish(Trouble(message=message, hint=hint))
+
+    def _notify(self) -> None:
+        """Tell of failures, from now on and since the last time."""
+        from defer_emulator.operations.notifier import Notifier, NotifierThread
+
+        options = self._notifier_options()
+        self._notifier = NotifierThread(
+            lambda: Notifier(Store.open(self._root), options), on_trouble=self._trouble_elsewhere
+        )
+        self._bus.subscribe(self._notifier.event)
+        self._notifier.start()
+
+    def _trouble_elsewhere(self, message: str) -> None:
+        """In another thread."""
+        self._loop.call_soon_threadsafe(self._trouble, message)
 
     def _presence(self, server: Server, wake: WakeSocket) -> Presence:
         return own_presence(
@@ -183,7 +294,7 @@ class Emulator:
     async def _start_server(self) -> Server:
         from defer_emulator.web.app import create_app
         from defer_emulator.web.security import generate_token, is_loopback
-        from defer_emulator.web.server import DEFAULT_PORT, Server, bind
+        from defer_emulator.web.server import DEFAULT_PORT, Server, address_of, bind
         from defer_emulator.web.settings import WebSettings
 
         config = self._config
@@ -191,6 +302,7 @@ class Emulator:
             config = self._config = replace(config, token=generate_token())
             self._notes.append(f"it listens beyond this machine: requests need the token {config.token}")
         listener = bind(config.host, config.port)
+        self._url = address_of(listener)
         port = listener.getsockname()[1]
         if config.port is None and port != DEFAULT_PORT:
             self._notes.append(f"port {DEFAULT_PORT} is taken, so it listens on {port}")
@@ -200,14 +312,18 @@ class Emulator:
             host=config.host,
             token=config.token,
             allowed_hosts=config.allowed_hosts,
+            root=self._root,
+            max_concurrency=config.max_concurrency,
         )
+        backend = LocalBackend(self._store, wake=self._scheduler.poke)
         app = create_app(
-            LocalBackend(self._store, wake=self._scheduler.poke),
-            LocalOperations(self._store, wake=self._scheduler.poke),
+            backend,
+            self._operations(),
             settings,
             parent_of=self._pool.execution_of,
             backend_for=self._backend_for,
             is_ready=lambda: self._is_ready,
+            start=partial(backend.enqueue, allow_cron=True),
         )
         server = Server(app, listener)
         self._pool.endpoint = server.url
@@ -219,7 +335,7 @@ class Emulator:
             self._notes.append(f"workers are started afresh, not forked: {loaded.unforkable}")
         if self._options.only:
             self._notes.append(f"only {', '.join(self._options.only)} runs; all others queue")
-        operations = LocalOperations(self._store, wake=self._scheduler.poke)
+        operations = self._operations()
         self._view.started(
             DevInfo(
                 root=self._root,
@@ -229,6 +345,7 @@ class Emulator:
                 functions=await operations.functions(),
                 clock=await operations.clock(),
                 token=self._config.token,
+                python=self._interpreter.described(self._root, loaded.python),
                 notes=self._notes,
             )
         )
@@ -251,7 +368,7 @@ class Emulator:
                     is_first = False
             except Exception as error:  # the operating system's limit of watches, for example
                 message = f"saved files are not noticed any more: {type(error).__name__}: {error}"
-                self._bus.publish(Trouble(message=message, hint="restart defer dev to run new code"))
+                self._trouble(message, "restart defer dev to run new code")
 
         following = asyncio.create_task(follow())
         await stop.asked.wait()

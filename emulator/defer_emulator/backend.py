@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from defer_client.errors import (
+    BackendError,
     CronInvocationError,
     DeadlockError,
     InvalidOption,
@@ -34,6 +36,7 @@ from defer_client.options import check_metadata
 from defer_client.wire import public_failure
 from defer_emulator.clock import to_datetime, to_micros
 from defer_emulator.domain.deadlock import find_cycle
+from defer_emulator.domain.faults import Faults
 from defer_emulator.domain.ids import short_id
 from defer_emulator.presence import Waker, is_alive, read_presence
 from defer_emulator.store.listing import Wanted
@@ -73,12 +76,15 @@ class LocalBackend:
 
     # --- calls ------------------------------------------------------------------------------
 
-    async def enqueue(self, call: Call, *, allow_cron: bool = False) -> Execution:
+    async def enqueue(
+        self, call: Call, *, allow_cron: bool = False, faults: Faults | None = None
+    ) -> Execution:
         """Store a call. When this returns, the execution survives any crash.
 
         A function that the file does not know is accepted: its execution waits. `allow_cron`: people may
-        start a cron, applications may not. Raises `CronInvocationError`, `UnknownFunction` for what cannot
-        be a name, `NotSerializable`, `InvalidMetadata`, `InvalidOption`, `DeadlockError`, `StateFileError`.
+        start a cron, applications may not; `faults` is what shall go wrong with it. Raises
+        `CronInvocationError`, `UnknownFunction` for what cannot be a name, `NotSerializable`,
+        `InvalidMetadata`, `InvalidOption`, `DeadlockError`, `StateFileError`.
         """
         if not call.function_name.isidentifier():
             raise UnknownFunction(f"{call.function_name[:80]!r} cannot be the name of a function")
@@ -102,6 +108,7 @@ class LocalBackend:
                     metadata=metadata,
                     executed_by=self._parent,
                     awaited=call.awaited and self._parent is not None,
+                    faults=faults,
                 )
             )
         self._wake()
@@ -156,11 +163,7 @@ class LocalBackend:
         try:
             return await self._watcher().wait(execution.id, timeout)
         except TimeoutError:
-            raise ResultTimeout(
-                f"{execution.function_name} ({short_id(execution.id)}) has not ended within {timeout:g} s;"
-                " it goes on",
-                hint=f"`defer show {short_id(execution.id)}` shows where it is",
-            ) from None
+            raise _not_ended(execution, timeout) from None
 
     def _watcher(self) -> Watcher:
         import asyncio
@@ -220,6 +223,51 @@ class LocalBackend:
     async def now(self) -> datetime:
         """The emulator's clock, in UTC."""
         return to_datetime(self._store.now())
+
+
+class ExecutionBackend(LocalBackend):
+    """The backend inside of an execution that runs in the process of its scheduler.
+
+    Its calls go straight into the file. Only its waits are the scheduler's business, which parks it: `ask`
+    says how an execution ends.
+    """
+
+    def __init__(
+        self, store: Store, *, parent: str, wake: Callable[[], None], ask: Callable[[str], Awaitable[Outcome]]
+    ) -> None:
+        super().__init__(store, parent=parent, wake=wake)
+        self._ask = ask
+
+    @property
+    def waits_in_place(self) -> bool:
+        """Never. Raises `BackendError` where blocking would stop the event loop that has to go on."""
+        import asyncio
+
+        with suppress(RuntimeError):  # there is none in this thread
+            asyncio.get_running_loop()
+            raise BackendError(
+                "sync.await_result in a coroutine blocks the event loop that would run what it waits for",
+                hint="await defer_client.await_result(...)(...) instead",
+            )
+        return False
+
+    async def wait(self, execution_id: str, timeout: float | None = None) -> Outcome:
+        """Raises `ExecutionNotFound`, `ResultTimeout`."""
+        import asyncio
+
+        execution = self._store.get(execution_id)
+        try:
+            return await asyncio.wait_for(self._ask(execution_id), timeout)
+        except asyncio.TimeoutError:
+            raise _not_ended(execution, timeout) from None
+
+
+def _not_ended(execution: Execution, timeout: float | None) -> ResultTimeout:
+    name = short_id(execution.id)
+    return ResultTimeout(
+        f"{execution.function_name} ({name}) has not ended within {timeout:g} s; it goes on",
+        hint=f"`defer show {name}` shows where it is",
+    )
 
 
 def _moment(when: timedelta | datetime | None, now: int, option: str) -> int:

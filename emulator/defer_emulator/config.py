@@ -1,7 +1,7 @@
 """The project's configuration: `[tool.defer]` in `pyproject.toml`, or `defer.toml`. Read once.
 
 The environment sets nothing here: it only fills `$NAME` in the address of `notifications`, so that a secret
-need not be in a file. (`DEFER_ENDPOINT` and `DEFER_TOKEN` are the application's, see
+need not be in this file (it may be in `.env`). (`DEFER_ENDPOINT` and `DEFER_TOKEN` are the application's, see
 `defer_client.selection`.)
 """
 
@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -50,11 +50,19 @@ class ConfigError(DeferError):
         self.line = line
 
 
+ENV_FILE = ".env"
+NOTIFIED = ("failed", "handled", "missed")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notifications:
-    """Where failures are reported."""
+    """Where failures are reported, and which."""
 
-    url: str | None = None  # a Slack incoming webhook or any other address
+    url: str | None = field(default=None, repr=False)  # a Slack incoming webhook or any other: a secret
+    missing: tuple[str, ...] = ()  # names of the environment that the address needs and that are not set
+    format: Literal["slack", "json"] | None = None  # None: by the address
+    events: tuple[str, ...] = NOTIFIED
+    link: str | None = None  # the address of the console, as those see it who get the message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +87,7 @@ class Config:
     durability: Durability = "normal"
     retention: Retention = Retention()
     python: str | None = None  # the interpreter of the workers
-    env_file: str = ".env"  # relative to the root
+    env_file: str = ENV_FILE  # relative to the root
     worker_start: WorkerStart = "spawn" if sys.platform == "darwin" else "fork"
     setup: str | None = None  # "module:function", run before the project's functions are imported
     after_fork: str | None = None  # "module:function", run in each new worker process
@@ -100,6 +108,8 @@ class Config:
                 hint="move all of them to one of the two files",
             )
         for file, table in settings.items():
+            if "notifications" in table:
+                environ = _with_env_file(root, table, environ)
             return cls(**{key: _value(file, key, value, environ) for key, value in table.items()})
         return cls()
 
@@ -132,7 +142,7 @@ def _read(file: Path) -> dict[str, Any]:
     in_pyproject = file.name == "pyproject.toml"
     if in_pyproject and b"defer" not in raw:
         return {}  # other tools may judge it; most projects are spared the parser
-    data = _parse(file, raw)
+    data = parse_toml(file, raw)
     if not in_pyproject:
         return data
     tools = data.get("tool", {})
@@ -144,7 +154,8 @@ def _read(file: Path) -> dict[str, Any]:
     return table
 
 
-def _parse(file: Path, raw: bytes) -> dict[str, Any]:
+def parse_toml(file: Path, raw: bytes) -> dict[str, Any]:
+    """What a TOML file holds. Raises `ConfigError`, which names the line."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -214,6 +225,7 @@ def _did_you_mean(file: Path, key: str) -> str:
 def _describe(value: object) -> str:
     names = {dict: "a table", list: "an array", bool: "a boolean", int: "an integer", float: "a number"}
     text = str(value).lower() if isinstance(value, bool) else f"{value!r}"
+    text = re.sub(r"://[^'\"]+", "://...", text)  # an address may be a secret
     shown = text if len(text) <= 60 else f"{text[:57]}..."
     return f"{shown} ({names.get(type(value), 'a string' if isinstance(value, str) else 'a date or time')})"
 
@@ -280,15 +292,40 @@ def _retention(value: object) -> Retention:
     raise ValueError('a duration such as "7 days" or a size such as "500 MiB"')
 
 
+_NOTIFICATION_KEYS = {"url", "format", "events", "link"}
+_REFERENCE = re.compile(r"\$\{(\w+)\}|\$(\w+)|^env:(\w+)$")
+
+
+def _with_env_file(root: Path, table: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, and what the project's `.env` adds to it."""
+    from dotenv import dotenv_values
+
+    name = table.get("env_file")
+    values = dotenv_values(root / (name if isinstance(name, str) else ENV_FILE))
+    return {name: value for name, value in values.items() if value is not None} | dict(environ)
+
+
 def _notifications(value: object, environ: Mapping[str, str]) -> Notifications:
-    """`$NAME` and `${NAME}` come from the environment; with one that is not set, nothing is sent."""
-    url = value.get("url") if isinstance(value, dict) and set(value) <= {"url"} else value
-    if not isinstance(url, str) or not re.match(r"https?://\S+$|\$", url):
-        raise ValueError('an address such as "https://hooks.slack.com/..." or "$SLACK_URL", or { url = ... }')
-    names = re.findall(r"\$\{?(\w+)\}?", url)
-    if not all(environ.get(name) for name in names):
-        return Notifications()
-    return Notifications(url=re.sub(r"\$\{?(\w+)\}?", lambda match: environ[match[1]], url))
+    """`$NAME`, `${NAME}` and `env:NAME` come from the environment; without them, nothing can be sent."""
+    table = value if isinstance(value, dict) else {"url": value}
+    url = table.get("url")
+    is_known = set(table) <= _NOTIFICATION_KEYS
+    if not (is_known and isinstance(url, str) and re.match(r"https?://[^\s/]\S*$|\$\S*$|env:\w+$", url)):
+        raise ValueError(
+            'an address such as "https://hooks.slack.com/..." or "env:SLACK_URL", or a table of'
+            f" {', '.join(sorted(_NOTIFICATION_KEYS))}"
+        )
+    names = [name for found in _REFERENCE.findall(url) for name in found if name]
+    missing = tuple(name for name in names if not environ.get(name))
+    whole = None if missing else _REFERENCE.sub(lambda found: environ[found[found.lastindex or 0]], url)
+    format, events, link = table.get("format"), table.get("events", list(NOTIFIED)), table.get("link")
+    if format not in (None, "slack", "json"):
+        raise ValueError('a table whose format is "slack" or "json"')
+    if not isinstance(events, list) or not events or any(event not in NOTIFIED for event in events):
+        raise ValueError(f"a table whose events are some of {', '.join(NOTIFIED)}")
+    if link is not None and not (isinstance(link, str) and re.match(r"https?://[^\s/]\S*$", link)):
+        raise ValueError("a table whose link is the address of the console")
+    return Notifications(url=whole, missing=missing, format=format, events=tuple(events), link=link)
 
 
 CHECKS: dict[str, Callable[..., Any]] = {

@@ -26,6 +26,7 @@ class DevInfo:
     diagnostics: Sequence[Diagnostic] = ()
     clock: ClockStatus | None = None
     token: str | None = None  # what HTTP requests must carry
+    python: str = ""  # which one runs the functions, and why
     notes: Sequence[str] = ()  # what a person should know: another port, spawn in place of fork
 
 
@@ -56,3 +57,7 @@ class DevOptions:
     allowed_hosts: Sequence[str] = ()
     open_console: bool = False
     only: Sequence[str] = ()  # run only these functions; others queue
+    debug: Sequence[str] = ()  # executions of these wait for a debugger
+    debug_port: int | None = None  # of the first of them; an explicit one that is taken is an error
+    send_notifications: bool = False  # else they are kept in the outbox
+    python: str | None = None  # the interpreter of the workers, see `choose_python`

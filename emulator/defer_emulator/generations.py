@@ -6,8 +6,9 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from defer_client.errors import DeferError
 from defer_emulator.config import Config
@@ -18,8 +19,10 @@ from defer_emulator.project.check import Imported, ImportFailure, check_project
 from defer_emulator.project.diagnostics import Diagnostic
 from defer_emulator.project.finder import Project, find_project
 from defer_emulator.runner.loading import LoadRequest, LoadResult, ModuleFile
-from defer_emulator.runner.pool import ProcessPool
-from defer_emulator.scheduler.loop import Scheduler
+
+if TYPE_CHECKING:  # `defer check` needs a part of this module, and none of them
+    from defer_emulator.runner.pool import ProcessPool
+    from defer_emulator.scheduler.loop import Scheduler
 
 CONFIG_FILES = ("defer.toml", "pyproject.toml")
 _COARSE = 20_000_000  # ns: how much older than the moment of its save a file may look
@@ -90,6 +93,7 @@ def imported(result: LoadResult) -> Imported:
             ImportFailure(file=problem.source, message=problem.message, at=problem.file, line=problem.line)
             for problem in result.problems
         ],
+        python=result.python,
     )
 
 
@@ -113,6 +117,7 @@ class Generations:
         self._bus = bus
         self._on_diagnostics = on_diagnostics
         self._checking: asyncio.Task[None] | None = None
+        self._result: LoadResult | None = None  # of the latest load
         self._project: Project | None = None
         self._watched: frozenset[Path] = frozenset()  # files whose change matters
         self._read_since = time.time_ns()  # when the latest load began to read files
@@ -126,6 +131,8 @@ class Generations:
         """Take over saved files. What cannot be loaded is told, and the code before stays."""
         if self._matters(changed):
             await self._reload(changed)
+        elif self._result is not None and any(path.suffix == ".py" for path in changed):
+            self.check(self._result)  # code that calls the functions, perhaps wrongly
 
     async def catch_up(self, *, at_start: bool) -> None:
         """Take over what was saved while nobody could notice: after the load at the start, or in a folder
@@ -138,7 +145,8 @@ class Generations:
         begun, before = time.monotonic(), self._judgement
         try:
             if any(path.name in CONFIG_FILES for path in changed):
-                self._config = Config.load(self._root, os.environ)
+                config = Config.load(self._root, os.environ)
+                self._config = replace(config, python=self._config.python)  # one, all its life
             result = await self._load()
         except DeferError as error:
             self._bus.publish(Trouble(message=error.message, hint=error.hint))
@@ -158,13 +166,16 @@ class Generations:
             self._checking.cancel()
 
     async def _check(self, result: LoadResult) -> None:
-        checked = await asyncio.to_thread(check_project, self._root, self._config, imported(result))
+        try:
+            checked = await asyncio.to_thread(check_project, self._root, self._config, imported(result))
+        except DeferError:
+            return  # the folder is gone: the reload says so
         self._on_diagnostics(checked.diagnostics)
 
     async def _load(self) -> LoadResult:
         self._read_since = time.time_ns()
         self._project = project = find_project(self._root, self._config)
-        result = await self._pool.load(load_request(project, self._config))
+        self._result = result = await self._pool.load(load_request(project, self._config))
         problems = (self._root / problem.file for problem in result.problems)
         self._watched = frozenset((*result.modules, *problems, *(source.path for source in project.files)))
         self._judgement = judge(result)

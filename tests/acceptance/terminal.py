@@ -18,26 +18,35 @@ from tests.projects import DEFER, PATIENCE, clean_environment
 
 
 class Terminal:
-    """Runs `defer`; what it shows is in `text`, with the colours in `raw`."""
+    """Runs `defer`; what it shows is in `text`, with the colours in `raw`.
 
-    def __init__(self, folder: Path, *words: str, columns: int = 80, **environment: str) -> None:
+    `program`: something else, for which it is the controlling terminal too, as for a shell.
+    """
+
+    def __init__(
+        self, folder: Path, *words: str, columns: int = 80, program: str | None = None, **environment: str
+    ) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        self.resize(columns)
         self.process = subprocess.Popen(
-            [DEFER, *words],
+            [program or DEFER, *words],
             cwd=folder,
             env=clean_environment() | {"TERM": "xterm-256color"} | environment,
             stdin=slave,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if program else None,
         )
         os.close(slave)
         self.raw = ""
 
+    def resize(self, columns: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+
     @property
     def text(self) -> str:
-        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", self.raw).replace("\r\n", "\n")
+        return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\x07", "", self.raw).replace("\r\n", "\n")
 
     def _read(self) -> bool:
         """Take what has come; False at the end."""
@@ -56,15 +65,30 @@ class Terminal:
             assert time.monotonic() < deadline, f"{text!r} is not in:\n{self.text}"
             assert self._read(), f"ended without {text!r}:\n{self.text}"
 
+    def read_now(self) -> bool:
+        """Take what there is, without waiting for a text of its own. Always true."""
+        self._read()
+        return True
+
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
+
+    @property
+    def echoes(self) -> bool:
+        """Whether it shows what is typed, line by line, as a shell expects it."""
+        modes = termios.tcgetattr(self._master)[3]
+        return bool(modes & termios.ECHO and modes & termios.ICANON)
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
     def wait(self) -> int:
         """Read to the end; the exit code."""
+        deadline = time.monotonic() + PATIENCE
         while self._read():
+            if time.monotonic() > deadline:
+                self.process.kill()
+                raise AssertionError(f"it does not end:\n{self.text}")
             if self.process.poll() is not None and not select.select([self._master], [], [], 0)[0]:
                 break
         code = self.process.wait(PATIENCE)

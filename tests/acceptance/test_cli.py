@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from defer_client.models import ErrorCode, Failure, State
+from defer_client.models import Arguments, Call, ErrorCode, Failure, State
+from defer_client.sync import run as wait_for
+from defer_emulator.backend import open_backend
 from defer_emulator.domain.functions import FunctionSpec, Parameter
 from defer_emulator.domain.work import Completion, Limits, LogChunk
 from defer_emulator.store.store import Store
-from tests.projects import DEFER, TempProject, clean_environment
+from tests.projects import DEFER, TempProject, defer
 
 pytestmark = pytest.mark.acceptance
 
@@ -332,6 +332,39 @@ def test_several_ids_carry_on_after_a_failure(project: TempProject) -> None:
     assert len(project.json("list", "--state", "cancelled")["data"]) == 2
 
 
+def test_what_became_of_several_is_told_to_programs_too(project: TempProject) -> None:
+    first, second = project.call("greet", "1"), project.call("greet", "2")
+    project.run("cancel", first)
+    done = project.run("cancel", first, second, "zzzz", "--output", "json", check=False)
+    assert done.returncode == 4, "that of the first failure"
+    told = json.loads(done.stdout)
+    assert [row["id"] for row in told["data"]] == [second]
+    assert told["summary"] == {"matched": 3, "done": 1, "failed": 2}
+    assert [(one["id"], one["error"]) for one in told["failed"]] == [
+        (first, "conflict"),
+        ("zzzz", "not_found"),
+    ]
+    lines = project.run("rerun", first, second, "--output", "jsonl")
+    assert [json.loads(line)["rerun_of"] for line in lines.stdout.splitlines()] == [first, second]
+    assert json.loads(lines.stderr) == {"summary": {"matched": 2, "done": 2, "failed": 0}}
+
+
+def test_ids_mean_what_they_meant_before_anything_was_done_and_each_once(project: TempProject) -> None:
+    first, last = project.call("greet", "1"), project.call("greet", "2")
+    done = project.json("rerun", first, "@last", last[-8:])
+    assert [row["rerun_of"] for row in done["data"]] == [first, last]
+
+
+def test_more_than_a_page_is_acted_on_but_no_more_than_the_limit(project: TempProject) -> None:
+    backend = open_backend(project.root)
+    for _ in range(1_234):
+        wait_for(backend.enqueue(Call(function_name="greet", arguments=Arguments(positional=["Ada"]))))
+    dry = project.run("cancel", "--function", "greet", "--limit", "3", "--dry-run")
+    assert "would cancel 3 executions" in dry.stderr
+    assert "1,234 done" in project.run("cancel", "--state", "created", "--yes").stderr
+    assert "no executions match" in project.run("cancel", "--state", "created", "--yes").stderr
+
+
 def test_pause_and_resume_show_in_the_functions(project: TempProject) -> None:
     play(project)
 
@@ -349,17 +382,6 @@ def test_pause_and_resume_show_in_the_functions(project: TempProject) -> None:
 
 
 # --- init, new, check -------------------------------------------------------------------------
-
-
-def defer(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [DEFER, *words],
-        cwd=folder,
-        env=clean_environment() | environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def test_init_prepares_an_empty_folder_and_is_idempotent(tmp_path: Path) -> None:
@@ -386,21 +408,6 @@ def test_init_keeps_what_git_ignores_already_and_goes_into_a_src_layout(tmp_path
     assert (tmp_path / ".gitignore").read_text() == "*.pyc\n.defer/\n"
     assert (tmp_path / "src" / "defer" / "__init__.py").exists()
     assert "FastAPI" in done.stderr
-
-
-@pytest.mark.parametrize("kind", ["background", "cron", "workflow"])
-def test_what_new_writes_passes_check_ruff_and_mypy(tmp_path: Path, kind: str) -> None:
-    defer(tmp_path, "init")
-    done = defer(tmp_path, "new", "importThings", "--template", kind, "--dir", "things")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "defer" / "things" / "import_things.py").exists()
-    check = defer(tmp_path, "check", "--output", "json")
-    assert json.loads(check.stdout) == {"findings": []}
-    tools = Path(sys.executable).parent
-    ruff = [tools / "ruff", "check", "--no-cache", "--isolated", "--select", "E,F,I,UP,B", "defer"]
-    assert subprocess.run(ruff, cwd=tmp_path).returncode == 0
-    mypy = [tools / "mypy", "--strict", "--cache-dir", os.devnull, "defer"]
-    assert subprocess.run(mypy, cwd=tmp_path).returncode == 0
 
 
 def test_new_shows_the_next_times_of_a_cron(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from defer_cli.text import width
+from defer_client.models import State
+from defer_emulator.domain.work import Completion, Limits, LogChunk
+from defer_emulator.store.store import Store
 from tests.acceptance.terminal import Terminal
-from tests.projects import TempProject
+from tests.projects import DEFER, PATIENCE, TempProject, clean_environment
 
 pytestmark = pytest.mark.acceptance
 
@@ -91,6 +97,28 @@ def test_a_bulk_command_asks(project: TempProject) -> None:
     assert len(project.json("list", "--state", "cancelled")["data"]) == 2
 
 
+def test_many_have_a_bar_and_a_sum_instead_of_lines(project: TempProject) -> None:
+    for _ in range(5):
+        project.run("rerun", "--function", "greet", "--yes")
+    terminal = Terminal(project.root, "cancel", "--state", "created")
+    terminal.shows("[y/N]")
+    terminal.type("y\n")
+    assert terminal.wait() == 0
+    count = re.search(r"cancel (\d+) executions\?", terminal.text)
+    assert count is not None
+    assert f"[{'#' * 30}] {count[1]}/{count[1]}" in terminal.text
+    assert terminal.text.rstrip().endswith(f"cancel: {count[1]} done")
+    assert "cancelled" not in terminal.text
+
+
+def test_a_question_about_different_states_counts_them(project: TempProject) -> None:
+    terminal = Terminal(project.root, "rerun", "--since", "1h")
+    terminal.shows("rerun 2 executions? [y/N]")
+    terminal.type("n\n")
+    assert terminal.wait() == 1
+    assert "1 cancelled, 1 created" in terminal.text
+
+
 def test_a_watched_list_repaints_until_ctrl_c(project: TempProject) -> None:
     terminal = Terminal(project.root, "list", "--watch")
     terminal.shows("greet")
@@ -99,6 +127,71 @@ def test_a_watched_list_repaints_until_ctrl_c(project: TempProject) -> None:
     terminal.interrupt()
     assert terminal.wait() == 130
     assert "Traceback" not in terminal.text
+
+
+def test_a_watched_list_writes_only_what_changed(project: TempProject) -> None:
+    terminal = Terminal(project.root, "list", "--watch", NO_COLOR="1")
+    terminal.shows("greet")
+    before = len(terminal.raw)
+    project.run("cancel", "--function", "greet", "--yes")
+    terminal.shows("2 cancelled")
+    terminal.type("q")
+    assert terminal.wait() == 0
+    new = terminal.raw[before:]
+    assert "greet" in new
+    assert "compute_product_recommendations" not in new
+    assert terminal.raw.endswith("\x1b[?25h\x1b[?1049l")  # the cursor and the first screen are back
+
+
+def test_a_watched_list_follows_the_size_of_its_terminal(project: TempProject) -> None:
+    terminal = Terminal(project.root, "list", "--watch")
+    terminal.shows("compute_product_recommendations")
+    terminal.resize(40)
+    terminal.shows("compute_pro…")
+    terminal.process.terminate()
+    assert terminal.wait() == 143
+    assert terminal.raw.endswith("\x1b[?25h\x1b[?1049l")
+
+
+def test_a_list_is_watched_line_by_line_where_nothing_can_be_repainted(project: TempProject) -> None:
+    terminal = Terminal(project.root, "list", "--watch", TERM="dumb")
+    terminal.shows("greet  created  in 2h")
+    project.run("cancel", "--function", "greet", "--yes")
+    terminal.shows("greet  cancelled")
+    terminal.interrupt()
+    assert terminal.wait() == 130
+    assert terminal.raw.count("compute_product_recommendations") == 1
+    assert "\x1b" not in terminal.raw
+    command = [DEFER, "list", "--watch", "--output", "jsonl"]
+    piped = subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, env=clean_environment())
+    assert piped.stdout is not None
+    rows = [json.loads(piped.stdout.readline()) for _ in range(2)]
+    assert {row["state"] for row in rows} == {"cancelled"}
+    piped.send_signal(signal.SIGINT)
+    assert piped.wait(PATIENCE) == 130
+
+
+def test_lines_of_many_executions_are_followed(project: TempProject) -> None:
+    """Here the test plays the emulator."""
+    terminal = Terminal(project.root, "logs", "--follow", "--function", "greet", "--grep", "hello|again")
+    terminal.shows("no emulator runs here")
+    store = Store.open(project.root)
+    for message in ("hello \x1b[2Jone", "nothing", "again"):
+        project.call("greet")
+        with store.write() as tx:
+            (running,) = tx.claim({"greet": Limits(concurrency=None, action="keep")}, 1, 1).started
+            chunk = LogChunk(
+                sequence=running.sequence, attempt=1, time=tx.now, stream="stdout", message=message
+            )
+            tx.append_logs([chunk])
+            tx.settle([Completion(sequence=running.sequence, attempt=1, state=State.SUCCEED, result="null")])
+        if message != "nothing":
+            terminal.shows(message.replace("\x1b[2J", ""))
+    store.close()
+    terminal.interrupt()
+    assert terminal.wait() == 130
+    assert "nothing" not in terminal.text
+    assert "\x1b[2J" not in terminal.raw
 
 
 def test_following_logs_ends_with_ctrl_c(project: TempProject) -> None:

@@ -56,7 +56,7 @@ def web_application(root: Path, monkeypatch: pytest.MonkeyPatch, framework: str)
     return importlib.import_module(f"{package.name}.web").app
 
 
-@pytest.mark.parametrize("page", ["reference.md", "docker.md"])
+@pytest.mark.parametrize("page", ["reference.md", "docker.md", "frameworks.md"])
 def test_every_python_block_is_python(page: str) -> None:
     for block in blocks(DOCS / page):
         if block.language == "python":

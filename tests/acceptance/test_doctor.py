@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,8 @@ def test_every_part_is_looked_at(project: TempProject) -> None:
         assert str(dev.pid) in found["lock"]["message"]
         assert dev.url in found["emulator"]["message"]
         assert problems(doctor(project, 0, DEFER_ENDPOINT=dev.url)) == []
-    expected = "python sqlite project config folder names workers functions file clock lock emulator"
+        assert "is the emulator's" in found["port"]["message"]
+    expected = "python sqlite project config folder names workers functions file clock lock emulator port"
     assert list(found) == expected.split()
 
 
@@ -71,3 +74,55 @@ def test_a_lock_that_is_held_without_an_emulator_is_told(project: TempProject) -
     project.call("add", "1", "2")
     with ProjectLock(project.root):
         assert problems(doctor(project, 1)) == ["lock"]
+
+
+def test_without_a_project_that_is_told_once(tmp_path: Path) -> None:
+    project = TempProject(tmp_path / "shop")
+    shutil.rmtree(project.root)
+    project.root.mkdir()
+    found = doctor(project, 1)
+    assert problems(found) == ["project"]
+    assert "defer init" in found["project"]["fix"]
+
+
+def test_names_that_something_else_has_are_told(project: TempProject) -> None:
+    site = project.root / ".venv" / "lib" / "python3.12" / "site-packages" / "defer"
+    site.mkdir(parents=True)
+    (site / "__init__.py").touch()
+    (project.root / "defer" / "__init__.py").unlink()
+    found = doctor(project, 1)
+    assert "names" in problems(found)
+    text = project.run("doctor", check=False).stdout
+    assert "pip uninstall defer" in text
+    assert "create an empty defer/__init__.py" in text
+
+
+def test_a_worker_that_starts_but_cannot_run_is_told(project: TempProject) -> None:
+    (project.root / "defer.toml").write_text('after_fork = "nowhere:hook"\n')
+    found = doctor(project, 1)
+    assert problems(found) == ["workers"]
+    assert "No module named 'nowhere'" in found["workers"]["message"]
+
+
+def test_a_file_that_is_damaged_or_no_database_is_told(project: TempProject) -> None:
+    project.call("add", "1", "2")
+    file = project.root / ".defer" / "state.db"
+    with file.open("r+b") as damaged:
+        damaged.seek(4096)
+        damaged.write(b"\xff" * 40_000)
+    assert problems(doctor(project, 1))[0] == "file"
+    file.write_bytes(b"something else" * 100)
+    assert problems(doctor(project, 1))[0] == "file"
+
+
+def test_the_port_and_the_clock_are_told(project: TempProject) -> None:
+    project.call("add", "1", "2")
+    project.run("clock", "advance", "3d")
+    assert "3d" in doctor(project, 0)["clock"]["message"]
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        (project.root / "defer.toml").write_text(f"port = {other.getsockname()[1]}\n")
+        assert problems(doctor(project, 1)) == ["port"]
+    (project.root / "defer.toml").write_text('host = "no.such.host.invalid"\n')
+    assert problems(doctor(project, 1)) == ["port"]

@@ -137,7 +137,9 @@ def test_a_user_without_hubspot_is_onboarded_too(tmp_path: Path) -> None:
         assert mails(client, started["user"]) == ["welcome"]
 
 
-@pytest.mark.parametrize("name", ["weekly_recommendations", "user_onboarding", "document_processing"])
+@pytest.mark.parametrize(
+    "name", ["weekly_recommendations", "user_onboarding", "document_processing", "django"]
+)
 def test_the_own_tests_of_an_example_pass(name: str, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
 

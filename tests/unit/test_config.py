@@ -177,7 +177,60 @@ def test_tool_defer_must_be_a_table(tmp_path: Path) -> None:
 def test_a_secret_address_comes_from_the_environment(tmp_path: Path) -> None:
     line = 'notifications = { url = "https://hooks.slack.test/${SLACK_KEY}" }'
     assert load(tmp_path, line, SLACK_KEY="abc").notifications.url == "https://hooks.slack.test/abc"
-    assert load(tmp_path, line).notifications.url is None
+    without = load(tmp_path, line).notifications
+    assert (without.url, without.missing) == (None, ("SLACK_KEY",))
+    for whole in ("$SLACK_URL", "${SLACK_URL}", "env:SLACK_URL"):
+        found = load(tmp_path, f'notifications = "{whole}"', SLACK_URL="https://hooks.slack.test/x")
+        assert found.notifications.url == "https://hooks.slack.test/x"
+
+
+def test_a_secret_address_may_be_in_the_env_file_but_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / "local.env").write_text("SLACK_URL=https://hooks.slack.test/file\n")
+    text = 'env_file = "local.env"\nnotifications = "env:SLACK_URL"'
+    assert load(tmp_path, text).notifications.url == "https://hooks.slack.test/file"
+    found = load(tmp_path, text, SLACK_URL="https://hooks.slack.test/set")
+    assert found.notifications.url == "https://hooks.slack.test/set"
+
+
+def test_what_is_told_and_how_can_be_chosen(tmp_path: Path) -> None:
+    found = load(
+        tmp_path,
+        """
+        [notifications]
+        url = "https://example.test/hook"
+        format = "slack"
+        events = ["failed", "missed"]
+        link = "https://defer.example.test"
+        """,
+    ).notifications
+    assert (found.format, found.events, found.link) == (
+        "slack",
+        ("failed", "missed"),
+        "https://defer.example.test",
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'format = "xml"',
+        "events = []",
+        'events = ["succeed"]',
+        'events = "failed"',
+        'link = "x"',
+        "url = 3",
+        "urls = 3",
+    ],
+)
+def test_a_wrong_setting_of_notifications_is_refused_without_its_address(tmp_path: Path, line: str) -> None:
+    address = "" if line.startswith("url =") else 'url = "https://hooks.slack.test/s3cret"\n'
+    message = str(refused(tmp_path, f"[notifications]\n{address}{line}"))
+    assert message.startswith("defer.toml:1: notifications must be ") and "s3cret" not in message
+
+
+def test_no_address_is_shown_by_a_look_at_the_settings(tmp_path: Path) -> None:
+    config = load(tmp_path, 'notifications = "https://hooks.slack.test/s3cret"')
+    assert "s3cret" not in repr(config)
 
 
 @pytest.mark.parametrize(

@@ -172,3 +172,34 @@ def test_a_lone_dash_or_an_existing_file_stands_for_all_arguments(tmp_path: Path
 )
 def test_other_words_are_values(tmp_path: Path, before: list[str], after: list[str]) -> None:
     assert not is_source(before, after, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "annotation", ["bool", "'bool'", "bool | None", "None | bool", "Optional[bool]", None]
+)
+def test_a_switch_is_turned_on_and_off(annotation: str | None) -> None:
+    loud = Parameter(
+        name="very_loud", kind="keyword_only", required=False, annotation=annotation, default="False"
+    )
+    for words, value in (
+        (("--very-loud",), True),
+        (("--no-very-loud",), False),
+        (("--very-loud", "false"), False),
+    ):
+        assert read(*words, parameters=(loud,)) == ([], {"very_loud": value})
+
+
+def test_a_parameter_that_begins_with_no_is_no_negation() -> None:
+    reply, no_reply = parameter("reply", "bool"), parameter("no_reply", "bool")
+    assert read("--no-reply", parameters=(reply, no_reply)) == ([], {"no_reply": True})
+    assert read("--no-text", "x", parameters=(parameter("no_text", "str"), TEXT)) == ([], {"no_text": "x"})
+
+
+def test_only_switches_can_be_negated() -> None:
+    with pytest.raises(InvalidArguments):
+        read("--no-text", parameters=(TEXT,))
+    with pytest.raises(InvalidArguments) as caught:
+        read("--no-dry-rum", parameters=(DRY_RUN,))
+    assert caught.value.hint == "did you mean --no-dry-run?"
+    with pytest.raises(InvalidArguments, match="given twice"):
+        read("--dry-run", "--no-dry-run", parameters=(DRY_RUN,))

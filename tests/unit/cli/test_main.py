@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import click
 import pytest
@@ -14,7 +15,10 @@ from defer_cli.commands.reschedule import split_when
 from defer_cli.main import exit_code
 from defer_cli.registry import COMMANDS, load
 from defer_client import errors
+from defer_emulator.clock import ManualClock
 from defer_emulator.project.finder import ProjectNotFound
+from defer_emulator.store.store import Store
+from tests.unit.store.world import World
 
 
 @pytest.mark.parametrize(
@@ -82,4 +86,34 @@ def test_help_loads_neither_the_store_nor_asyncio_nor_rich() -> None:
         "sys.__stdout__.write(json.dumps(sorted(heavy)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--help"]])
+def test_a_list_loads_only_what_a_list_needs(tmp_path: Path, words: list[str]) -> None:
+    """Each of these modules would cost some milliseconds of every `defer list`."""
+    heavy = (
+        "asyncio",
+        "httpx",
+        "rich",
+        "hashlib",
+        "defer_emulator.backend",
+        "defer_emulator.config",
+        "defer_emulator.domain.functions",
+        "defer_emulator.domain.insight",
+        "defer_emulator.domain.why",
+        "defer_emulator.domain.work",
+        "defer_emulator.presence",
+        "defer_emulator.store.transaction",
+    )
+    store = Store.open(tmp_path)
+    World(store, ManualClock()).enqueue("job")
+    store.close()
+    script = (
+        "import sys, io, json; sys.stdout = io.StringIO(); from defer_cli.main import run;"
+        f"assert run({words!r}) == 0;"
+        f"sys.__stdout__.write(json.dumps(sorted({set(heavy)!r} & set(sys.modules))))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert json.loads(done.stdout) == []
