@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 
-from defer_cli.dev_rate import Counts, Later, Rate
+from defer_cli.dev_rate import Counts, Later, Rate, is_delayed
 from defer_cli.dev_text import (
     INDENT,
     clock_day,
@@ -161,12 +161,13 @@ class DevView:
     def _one_line(self, event: events.ExecutionChanged, known: Failure | None) -> None:
         """`known` is the failure, if it was shown before."""
         wait = 0.0 if event.due is None else (event.due - event.at) / 1_000_000
-        if event.reason == "new" and wait < 0.5 and self._level < Level.VERBOSE:
+        delayed = is_delayed(event)
+        if event.reason == "new" and not delayed and self._level < Level.VERBOSE:
             return  # its start is shown
         word, style = event.state.value, STATE_STYLES[event.state]
         rest = "" if event.duration is None else duration(event.duration)
         if event.reason == "new":
-            rest = f"due in {duration(wait)}" if wait >= 0.5 else ""
+            rest = f"due in {duration(wait)}" if delayed else ""
         if event.reason == "retry":
             word, style, rest = "failed", "yellow", f"{rest}  again in {duration(max(0.0, wait))}".strip()
         elif event.reason == "release":

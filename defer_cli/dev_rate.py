@@ -11,9 +11,15 @@ from defer_emulator.notify.events import ExecutionChanged
 
 BUSY = 50  # executions a second, beyond which they are counted, not shown
 LINES = 200  # printed lines a second, beyond which they are counted
+SOON = 500_000  # µs: what is enqueued for within them is shown when it starts
 FAILURES = 3  # new failures a second that are shown whole while it is busy
 
 Later = Callable[[float, Callable[[], None]], object]
+
+
+def is_delayed(event: ExecutionChanged) -> bool:
+    """Whether it was enqueued for later."""
+    return event.reason == "new" and event.due is not None and event.due - event.at >= SOON
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,12 +52,12 @@ class Rate:
 
     def shows(self, event: ExecutionChanged) -> bool:
         """Whether the event is to be shown; else it is counted."""
-        if event.reason == "start":
+        if event.reason == "start" or is_delayed(event):
             self._starts.append(self._now())
         if not self.busy and self._too_many():
             self.busy = True
             self._tick_later()
-        if self.busy and event.reason != "new":
+        if self.busy and (event.reason != "new" or is_delayed(event)):
             self._counts.states[event.function, event.state] += 1
         return not self.busy
 

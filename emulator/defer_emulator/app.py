@@ -31,6 +31,7 @@ from defer_emulator.runner.leftovers import end_leftovers
 from defer_emulator.runner.loading import LoadResult, PoolOptions
 from defer_emulator.runner.pool import ProcessPool
 from defer_emulator.scheduler.loop import Scheduler
+from defer_emulator.store.shared_writes import SharedWrites
 from defer_emulator.store.store import Store
 from defer_emulator.wakeup import WakeSocket, remove_stale
 
@@ -102,6 +103,7 @@ class Emulator:
         )
         self._options = options
         self._store = store
+        self._shared = SharedWrites(store)
         self._view = options.view
         self._notes: list[str] = []
         self._bus = Bus()
@@ -154,7 +156,7 @@ class Emulator:
         return self._pool
 
     def _backend_for(self, parent: str) -> LocalBackend:
-        return LocalBackend(self._store, parent=parent, wake=self._scheduler.poke)
+        return LocalBackend(self._store, parent=parent, wake=self._scheduler.poke, shared=self._shared)
 
     def _operations(self) -> LocalOperations:
         return LocalOperations(
@@ -315,7 +317,7 @@ class Emulator:
             root=self._root,
             max_concurrency=config.max_concurrency,
         )
-        backend = LocalBackend(self._store, wake=self._scheduler.poke)
+        backend = LocalBackend(self._store, wake=self._scheduler.poke, shared=self._shared)
         app = create_app(
             backend,
             self._operations(),

@@ -47,6 +47,7 @@ from defer_emulator.store.transaction import BY_REQUEST, NewExecution, Transacti
 if TYPE_CHECKING:
     import asyncio
 
+    from defer_emulator.store.shared_writes import SharedWrites
     from defer_emulator.store.waiting import Watcher
 
 _LATEST = to_micros(datetime(9990, 1, 1))  # so that a retry after it can still be written down
@@ -61,18 +62,27 @@ def open_backend(root: Path, parent: str | None = None) -> LocalBackend:
 
 
 class LocalBackend:
-    """Implements `Backend` over a store. `wake` is called after every write, to tell the scheduler."""
+    """Implements `Backend` over a store. `wake` is called after every write, to tell the scheduler; calls
+    that come at the same time share a transaction where there are `shared` writes."""
 
-    def __init__(self, store: Store, *, parent: str | None = None, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        parent: str | None = None,
+        wake: Callable[[], None],
+        shared: SharedWrites | None = None,
+    ) -> None:
         self._store = store
+        self._shared = shared
         self._parent = parent
         self._wake = wake
         self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Watcher] = WeakKeyDictionary()
 
     @property
     def immediate(self) -> bool:
-        """No method but `wait` suspends."""
-        return True
+        """No method but `wait` suspends, unless writes are shared."""
+        return self._shared is None
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -89,7 +99,8 @@ class LocalBackend:
         if not call.function_name.isidentifier():
             raise UnknownFunction(f"{call.function_name[:80]!r} cannot be the name of a function")
         metadata, arguments = check_metadata(call.metadata), arguments_text(call.arguments)
-        with self._store.write() as tx:
+
+        def store(tx: Transaction) -> Execution:
             function = tx.called_function(call.function_name)
             if function is not None and function["kind"] == "cron" and not allow_cron:
                 raise CronInvocationError(
@@ -99,7 +110,7 @@ class LocalBackend:
             if call.awaited and self._parent is not None and function is not None and function["concurrency"]:
                 self._refuse_deadlock(tx, self._parent, call.function_name, function["concurrency"])
             discard_at = call.discard_after
-            execution = tx.insert(
+            return tx.insert(
                 NewExecution(
                     function=call.function_name,
                     arguments=arguments,
@@ -111,6 +122,12 @@ class LocalBackend:
                     faults=faults,
                 )
             )
+
+        if self._shared is not None:
+            execution = await self._shared.write(store)
+        else:
+            with self._store.write() as tx:
+                execution = store(tx)
         self._wake()
         return execution
 

@@ -159,6 +159,17 @@ def test_many_executions_are_summed_up_and_calm_returns(screen: Screen) -> None:
     assert screen.new_lines()[-1].endswith("deadbeef  started")
 
 
+def test_many_that_are_enqueued_for_later_are_summed_up_too(screen: Screen) -> None:
+    screen.new_lines()
+    for number in range(1_000):
+        screen.time = number / 1_000
+        screen.view.event(change(State.CREATED, "new", due=AT + 60_000_000, attempt=0))
+    assert len(screen.new_lines()) == BUSY
+    screen.second_passes()
+    (summary,) = screen.new_lines()
+    assert "created 950" in summary
+
+
 def test_reloads_missed_crons_and_trouble_are_told(screen: Screen) -> None:
     screen.new_lines()
     screen.view.event(
