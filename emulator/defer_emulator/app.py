@@ -31,6 +31,7 @@ from defer_emulator.runner.leftovers import end_leftovers
 from defer_emulator.runner.loading import LoadResult, PoolOptions
 from defer_emulator.runner.pool import ProcessPool
 from defer_emulator.scheduler.loop import Scheduler
+from defer_emulator.store.checkpoints import keep_checkpointing
 from defer_emulator.store.shared_writes import SharedWrites
 from defer_emulator.store.store import Store
 from defer_emulator.wakeup import WakeSocket, remove_stale
@@ -213,7 +214,10 @@ class Emulator:
             await self._show(server, loaded)
             self._scheduler.start()
             self._generations.check(loaded)
-            self._beside.append(asyncio.create_task(keep_up(self._statistics)))
+            self._beside += [
+                asyncio.create_task(keep_up(self._statistics)),
+                asyncio.create_task(keep_checkpointing(self._store)),
+            ]
             self._notify()
             self._keep()
             await self._follow_changes_until(stop)

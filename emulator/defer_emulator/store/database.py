@@ -25,8 +25,10 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 PATIENCE = 10.0  # seconds to wait for another writer
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0002, 0.005  # seconds between two tries
 
+_OWN_CHECKPOINT = 4_000  # pages in the log after which a commit copies them into the file,
+_LATE_CHECKPOINT = 20_000  # and where something else does so all the time
+
 _PRAGMAS = """
-    PRAGMA wal_autocheckpoint = 4000;
     PRAGMA journal_size_limit = 67108864;
     PRAGMA cache_size = -16000;
     PRAGMA temp_store = MEMORY;
@@ -46,6 +48,7 @@ class Database:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
+        self.is_checkpointed = False  # something copies the log into the file meanwhile; for new connections
         self._pid = os.getpid()
         self._turn = RLock()
         self._connection: sqlite3.Connection | None = None
@@ -133,6 +136,8 @@ class Database:
         try:
             check_version(connection, self.path)
             connection.executescript(_PRAGMAS)
+            pages = _LATE_CHECKPOINT if self.is_checkpointed else _OWN_CHECKPOINT
+            connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
             durability = self._patiently(connection, "SELECT durability FROM project")[0][0]
             connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
             connection.execute("PRAGMA busy_timeout = 0")  # from now on `_patiently` waits
