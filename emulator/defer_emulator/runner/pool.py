@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from defer_emulator.domain.jobs import End, Job, JobEnd, PoolListener
 from defer_emulator.domain.work import LogChunk
 from defer_emulator.interpreter import WorkersUnavailable
 from defer_emulator.runner import limits
+from defer_emulator.runner.dispatch import Dispatcher
 from defer_emulator.runner.fleet import Fleet, FleetEvents, allow_many_descriptors
 from defer_emulator.runner.frames import (
     Answer,
@@ -31,7 +31,7 @@ from defer_emulator.runner.frames import (
 )
 from defer_emulator.runner.loading import LoadRequest, LoadResult, PoolOptions
 from defer_emulator.runner.output import AttemptOutput, Stream
-from defer_emulator.runner.pace import DEPTH, LANES, PATIENCE, Pace
+from defer_emulator.runner.pace import Pace
 from defer_emulator.runner.process import RunningJob, WorkerProcess
 from defer_emulator.runner.servers import ServerEvents, Servers
 from defer_emulator.runner.timers import Timers
@@ -67,8 +67,6 @@ class ProcessPool:
         self._loads = 0  # going on
         self._loading = asyncio.Lock()
         self._request: LoadRequest | None = None
-        self._busy: dict[int, WorkerProcess] = {}  # by the sequence of each of its jobs
-        self._waiting: deque[RunningJob] = deque()  # taken back from a worker, not yet given to another
         self._pace = pace or Pace()
         self._revival: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -101,6 +99,14 @@ class ProcessPool:
             ),
             self._long_running,
         )
+        self._jobs = Dispatcher(
+            self._fleet,
+            self._pace,
+            self._timers,
+            self._loop,
+            prepare=self._running_job,
+            on_begin=self._begun,
+        )
 
     async def load(self, request: LoadRequest) -> LoadResult:
         """Import the project's code and run it from now on; until then nothing starts.
@@ -108,6 +114,7 @@ class ProcessPool:
         What runs already keeps the code that it began with. Raises `WorkersUnavailable`.
         """
         self._loads += 1
+        self._jobs.is_paused = True
         try:
             async with self._loading:
                 self._request = request
@@ -120,6 +127,7 @@ class ProcessPool:
                 return result
         finally:
             self._loads -= 1
+            self._jobs.is_paused = self._loads > 0
             self._fleet.grow()
             self._has_capacity()
 
@@ -130,10 +138,7 @@ class ProcessPool:
             self._revival.cancel()
         await self._servers.close()
         self._timers.close()
-        for worker in self._fleet.busy:
-            self._waiting += worker.take_back()
-            if worker.running is not None:
-                worker.running.stop_clock()
+        self._jobs.close()
         self._fleet.close()
 
     def _lost(self, generation: Generation) -> None:
@@ -159,45 +164,27 @@ class ProcessPool:
     @property
     def room(self) -> int:
         """How many jobs can be started now. 0 while new code is loading."""
-        if self._loads or self._waiting:
-            return 0
-        if not self.is_flooded:
-            return self._fleet.idle
-        more = min(self._fleet.idle, max(0, LANES - len(self._fleet.busy)))
-        return more * DEPTH + sum(DEPTH - 1 - len(worker.queued) for worker in self._open_lanes())
+        return self._jobs.room
 
     @property
     def is_flooded(self) -> bool:
         """Whether many short jobs follow each other, so that they are best claimed and settled together."""
-        return self._pace.is_flood(self._loop.time())
+        return self._jobs.is_flooded
 
     @property
     def unbegun(self) -> Collection[int]:
         """After the end: the sequences of the jobs that were started and that no worker had begun."""
-        return {job.job.sequence for job in self._waiting}
+        return self._jobs.unbegun
 
     def want(self, backlog: int) -> None:
         """So many jobs wait for a worker: start some, as many as seems useful."""
-        self._fleet.want(backlog + len(self._waiting))
+        self._jobs.want(backlog)
 
     def start(self, job: Job) -> None:
         """Run it as soon as a worker takes it."""
-        worker = self._next_worker()
-        if worker is None:
-            self._waiting.append(self._running_job(job))
-            return
-        self._give(worker, self._running_job(job, worker.mark if self.is_flooded else ""))
-        if self._options.memory_limit is not None:
-            self._timers.later(limits.MEMORY_INTERVAL, self._look_at_memory)
+        self._jobs.start(job)
 
-    def _next_worker(self) -> WorkerProcess | None:
-        if self.is_flooded:
-            lanes = self._open_lanes()
-            if lanes and (len(self._fleet.busy) >= LANES or not self._fleet.idle):
-                return min(lanes, key=lambda worker: len(worker.queued))
-        return self._fleet.take() if self._fleet.idle else None
-
-    def _running_job(self, job: Job, mark: str = "") -> RunningJob:
+    def _running_job(self, job: Job, mark: str) -> RunningJob:
         return RunningJob(
             job=job,
             run=Run(
@@ -216,90 +203,27 @@ class ProcessPool:
             output=AttemptOutput(job.sequence, job.attempt),
         )
 
-    def _give(self, worker: WorkerProcess, job: RunningJob) -> None:
-        """Raises nothing: a worker that does not take it is about to be gone."""
-        try:
-            worker.give(job)
-        except OSError:
-            self._waiting.append(job)
-            return
-        self._busy[job.job.sequence] = worker
-        if worker.running is None:
-            self._begin_next(worker)
-        else:
-            self._timers.later(PATIENCE, self._look_at_lanes)
-
-    def _begin_next(self, worker: WorkerProcess) -> None:
-        """The worker runs its next job, if it has one."""
-        if not worker.queued:
-            return
-        job = worker.running = worker.queued.popleft()
-        job.begun = self._loop.time()
+    def _begun(self, worker: WorkerProcess, job: RunningJob) -> None:
         job.deadline = self._loop.call_later(job.job.max_duration, self._time_out, worker, job)
-
-    # --- several jobs for a worker ------------------------------------------------------------
-
-    def _open_lanes(self) -> list[WorkerProcess]:
-        """The workers that can be given one job more."""
-        current = self._fleet.current
-        return [one for one in self._fleet.busy if one.takes_more() and one.generation is current]
-
-    def _look_at_lanes(self) -> None:
-        """Jobs behind one that takes long are for other workers."""
-        for worker in self._fleet.busy:
-            if worker.queued:
-                worker.connection.drain()  # what has ended need not be asked
-            job = worker.running
-            if job is not None and worker.queued and self._loop.time() - job.begun >= PATIENCE:
-                self._pace.slow_down()
-                self._recall(worker)
-        if any(worker.queued for worker in self._fleet.busy):
-            self._timers.later(PATIENCE, self._look_at_lanes)
-        self._give_waiting()
-
-    def _recall(self, worker: WorkerProcess) -> None:
-        """Take back what the worker has not begun. What it runs then, it will run to its end."""
-        for job in worker.take_back():
-            job.stop_clock()
-            del self._busy[job.job.sequence]
-            self._waiting.append(job)
-        worker.connection.drain()  # what ended before the rest was taken back
-        if worker.running is None and worker.state == "busy":
-            self._fleet.put_back(worker)
-
-    def _give_waiting(self) -> None:
-        """Those that were taken back come first."""
-        while self._waiting and self._fleet.idle and not self._loads:
-            job = self._waiting.popleft()
-            self._give(self._fleet.take(), self._running_job(job.job))
-        if self._waiting:
-            self._fleet.want(len(self._waiting))
+        if self._options.memory_limit is not None:
+            self._timers.later(limits.MEMORY_INTERVAL, self._look_at_memory)
 
     def answer(self, sequence: int, request: int, result: Any = None, error: Any = None) -> None:
         """Reply to a request: a JSON value, or an error as `wire.error_to_json` makes it."""
-        worker = self._busy.get(sequence)
-        job = None if worker is None else worker.running
-        if worker is not None and job is not None and job.job.sequence == sequence:
+        found = self._jobs.running(sequence)
+        if found is not None:
+            worker, job = found
             job.waits.discard(request)
             worker.connection.send(Answer(request=request, result=result, error=error))
 
     def kill(self, sequence: int) -> None:
         """End the attempt and every process it started; `on_end` follows within 2 s with end "killed"."""
-        worker = self._busy.get(sequence)
-        if worker is not None and worker.queued:
-            self._recall(worker)
-        for job in self._waiting:
-            if job.job.sequence == sequence:
-                self._waiting.remove(job)
-                job.fate = ("killed", None)
-                self._report(job)
-                break
-        else:
-            worker = self._busy.get(sequence)
-            running = None if worker is None else worker.running
-            if worker is not None and running is not None and running.job.sequence == sequence:
-                self._end(worker, running, "killed", None)
-        self._give_waiting()
+        unbegun = self._jobs.withdraw(sequence)
+        if unbegun is not None:
+            self._listener.on_end(JobEnd(sequence=sequence, attempt=unbegun.attempt, end="killed"))
+        elif (found := self._jobs.running(sequence)) is not None:
+            self._end(*found, "killed", None)
+        self._jobs.give_waiting()
 
     def execution_of(self, token: str) -> str | None:
         """The id of the execution that got that token; None for any other text."""
@@ -327,14 +251,14 @@ class ProcessPool:
             used = 0 if worker.pid is None else tree.resident_bytes(worker.pid)
             if used > limit and worker.running is not None:
                 self._end(worker, worker.running, "out_of_memory", limits.out_of_memory(used, limit))
-        if self._busy:
+        if self._fleet.busy:
             self._timers.later(limits.MEMORY_INTERVAL, self._look_at_memory)
 
     def _end(self, worker: WorkerProcess, job: RunningJob, end: End, failure: Failure | None) -> None:
         """Decide how a running attempt ends. The first decision stands, but for the scheduler's."""
         if worker.queued:
-            self._recall(worker)  # they are not to blame
-            self._give_waiting()
+            self._jobs.recall(worker)  # they are not to blame
+            self._jobs.give_waiting()
         if worker.running is not job:
             return  # it has just ended by itself
         if job.fate is None or end == "killed":
@@ -365,7 +289,7 @@ class ProcessPool:
     def _has_capacity(self) -> None:
         if self._is_closing:
             return
-        self._give_waiting()
+        self._jobs.give_waiting()
         if self.room:
             self._listener.on_capacity()
 
@@ -377,7 +301,7 @@ class ProcessPool:
     def _ended(self, worker: WorkerProcess, job: RunningJob, frame: Returned | Raised) -> None:
         job.ended = frame
         job.stop_clock()
-        self._pace.ended(self._loop.time(), frame.seconds)
+        self._jobs.ended(frame.seconds)
         if job.may_be_followed and not frame.leaving:
             worker.end_output(marked=frame.marked)
         else:
@@ -385,16 +309,14 @@ class ProcessPool:
         notes = [job.output.system(note, self._now()) for note in frame.notes]
         if frame.leaving:  # over when its process is: something of the attempt may still run there
             self._tell(notes)
-            self._recall(worker)
-            self._give_waiting()
+            self._jobs.recall(worker)
+            self._jobs.give_waiting()
             self._fleet.kill_soon(worker)
             return
         self._tell([*job.output.finish(self._now()), *notes])
-        self._release(worker)
+        self._jobs.release(worker)
         self._report(job)
-        self._begin_next(worker)
-        if worker.running is None:
-            self._fleet.put_back(worker)
+        self._jobs.begin_next(worker)
 
     def _printed(self, worker: WorkerProcess, stream: Stream, data: bytes) -> None:
         if worker.running is not None:
@@ -413,21 +335,16 @@ class ProcessPool:
         worker = self._fleet.exited(number, status)
         if worker is None:
             return
-        self._recall(worker)
+        self._jobs.recall(worker)
         job = worker.running
         if job is not None:
             job.stop_clock()
             self._tell(job.output.finish(self._now()))
-            self._release(worker)
+            self._jobs.release(worker)
             self._report(job, status)
         worker.close()
-        self._give_waiting()
+        self._jobs.give_waiting()
         self._fleet.grow()
-
-    def _release(self, worker: WorkerProcess) -> None:
-        if worker.running is not None:
-            del self._busy[worker.running.job.sequence]
-            worker.running = None
 
     def _report(self, running: RunningJob, status: int = 0) -> None:
         job, ended = running.job, running.ended
