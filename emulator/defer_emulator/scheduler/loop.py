@@ -17,7 +17,7 @@ from typing import Any
 
 from defer_client import wire
 from defer_client.backend import Backend
-from defer_client.errors import BackendError, DeferError, StateFileError
+from defer_client.errors import StateFileError
 from defer_client.models import State
 from defer_client.retry import NO_RETRY, RetryPolicy
 from defer_emulator.domain import settlement
@@ -39,7 +39,7 @@ from defer_emulator.scheduler.ports import (
     SchedulerStore,
     Transaction,
 )
-from defer_emulator.scheduler.requests import answer
+from defer_emulator.scheduler.requests import Serving
 from defer_emulator.scheduler.telling import Teller
 from defer_emulator.scheduler.waits import Answer, Waits
 
@@ -94,7 +94,6 @@ class Scheduler:
         self._store = store
         self._pool = pool(self)
         self._tell = Teller(bus)
-        self._backend_for = backend_for
         self._max_concurrency = max_concurrency
         self._only = frozenset(only)
         self._debug = debug or {}
@@ -122,7 +121,7 @@ class Scheduler:
         self._poller: asyncio.Task[None] | None = None
         self._log_timer: asyncio.TimerHandle | None = None
         self._settled = asyncio.Event()
-        self._requests: set[asyncio.Task[None]] = set()
+        self._serving = Serving(backend_for=backend_for, wait=self._wait, reply=self._reply)
 
     # --- life -----------------------------------------------------------------------------
 
@@ -204,7 +203,8 @@ class Scheduler:
     def halt(self) -> None:
         """Stop as a crash does: nothing more is written. `recover` of another scheduler does the rest."""
         self._claiming = False
-        for handle in (self._soon, self._later, self._timer, self._log_timer, self._poller, *self._requests):
+        self._serving.cancel()
+        for handle in (self._soon, self._later, self._timer, self._log_timer, self._poller):
             if handle is not None:
                 handle.cancel()
 
@@ -484,22 +484,11 @@ class Scheduler:
         if attempt is None:
             return
         attempt.active = time.monotonic()
-        task = asyncio.get_running_loop().create_task(self._serve(attempt.running, request, method, params))
-        self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
+        self._serving.begin(attempt.running, request, method, params)
 
-    async def _serve(self, running: Running, request: int, method: str, params: dict[str, Any]) -> None:
-        backend = self._backend_for(running.id)
-        try:
-            if method == "wait":
-                await self._wait(backend, running.sequence, request, params["execution_id"])
-                return
-            result, problem = await answer(backend, method, params), None
-        except Exception as error:  # whatever it is, nobody may wait for an answer that does not come
-            known = error if isinstance(error, DeferError) else BackendError(f"{method}: {error!r}")
-            result, problem = None, wire.error_to_json(known)
-        if running.sequence in self._active:
-            self._pool.answer(running.sequence, request, result=result, error=problem)
+    def _reply(self, sequence: int, request: int, result: Any, error: Any) -> None:
+        if sequence in self._active:
+            self._pool.answer(sequence, request, result=result, error=error)
 
     async def _wait(self, backend: Backend, sequence: int, request: int, execution_id: str) -> None:
         execution = await backend.get_execution(execution_id)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from defer_client import wire
 from defer_client.backend import Backend
-from defer_client.errors import InvalidRequest
+from defer_client.errors import BackendError, DeferError, InvalidRequest
+from defer_emulator.scheduler.ports import Running
 
 Params = Mapping[str, Any]
 
@@ -84,3 +86,51 @@ async def answer(backend: Backend, method: str, params: Params) -> Any:
     if method not in METHODS:
         raise InvalidRequest(f"no backend method {method!r}")
     return await METHODS[method](backend, params)
+
+
+class Reply(Protocol):
+    def __call__(self, sequence: int, request: int, result: Any, error: Any) -> None: ...
+
+
+class Serving:
+    """The requests that are being answered, each in a task. `backend_for` gives the backend of an execution;
+    `wait` answers that method when it can; `reply` sends an answer."""
+
+    def __init__(
+        self,
+        *,
+        backend_for: Callable[[str], Backend],
+        wait: Callable[[Backend, int, int, str], Awaitable[None]],
+        reply: Reply,
+    ) -> None:
+        self._backend_for = backend_for
+        self._wait = wait
+        self._reply = reply
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._tasks)
+
+    def begin(self, running: Running, request: int, method: str, params: Params) -> None:
+        """Answer a request of a running execution."""
+        task = asyncio.get_running_loop().create_task(self._serve(running, request, method, params))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> None:
+        """Nobody waits for an answer any more."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _serve(self, running: Running, request: int, method: str, params: Params) -> None:
+        backend = self._backend_for(running.id)
+        try:
+            if method == "wait":
+                await self._wait(backend, running.sequence, request, params["execution_id"])
+                return
+            result, problem = await answer(backend, method, params), None
+        except Exception as error:  # whatever it is, nobody may wait for an answer that does not come
+            known = error if isinstance(error, DeferError) else BackendError(f"{method}: {error!r}")
+            result, problem = None, wire.error_to_json(known)
+        self._reply(running.sequence, request, result, problem)

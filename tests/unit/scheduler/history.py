@@ -169,15 +169,7 @@ class History:
         """The emulator and its workers are gone, and nothing more is written."""
         scheduler, self.scheduler = self.scheduler, None
         assert scheduler is not None
-        for handle in (
-            scheduler._soon,
-            scheduler._timer,
-            scheduler._log_timer,
-            scheduler._poller,
-            *scheduler._requests,
-        ):
-            if handle is not None:
-                handle.cancel()
+        scheduler.halt()
 
     def stop_at_once(self) -> None:
         """SIGTERM: the workers are killed, and what ran is written down as interrupted."""
@@ -215,7 +207,7 @@ class History:
                 return
             self._expect_crons()
             scheduler.wake()
-            while scheduler._soon is not None or scheduler._requests:  # noqa: ASYNC110
+            while scheduler._soon is not None or scheduler._serving.is_busy:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             await asyncio.sleep(0)  # whoever waits for the tick
 

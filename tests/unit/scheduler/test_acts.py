@@ -76,7 +76,7 @@ def test_one_whose_abort_goes_on_conflicts_with_force_and_without(bench: Bench) 
 def test_what_has_finished_cannot_be_cancelled(bench: Bench, state: State, force: bool) -> None:
     bench.function("work")
     execution = MAKE[state](bench)
-    with pytest.raises(ExecutionNotCancellable, match=f"finished: it is {state}"):
+    with pytest.raises(ExecutionNotCancellable, match=f"finished: its state is {state}"):
         do(bench.backend.cancel_execution(execution.id, force=force))
 
 

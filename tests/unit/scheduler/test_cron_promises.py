@@ -163,6 +163,8 @@ def test_a_machine_clock_that_jumps_forward_skips_and_says_so(bench: Bench) -> N
     assert missed(bench) == [119]
     bench.do()
     assert missed(bench) == [119], "said once"
+    kept = run(bench.operations.missed_crons(), immediate=True)
+    assert [(one.function, one.count) for one in kept] == [("tick", 119)]
 
 
 def test_a_machine_clock_that_jumps_back_fires_no_minute_twice(bench: Bench) -> None:
