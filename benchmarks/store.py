@@ -18,9 +18,11 @@ from typing import Any
 
 from defer_client.models import Arguments, Call, ErrorCode, ExecutionFilters, Interval, Page, State
 from defer_emulator.backend import LocalBackend
+from defer_emulator.domain.insight import LogSearch
 from defer_emulator.domain.work import Completion, Limits
 from defer_emulator.operations import LocalOperations, Search
 from defer_emulator.store.rows import dumps
+from defer_emulator.store.statistics import StatisticsReader
 from defer_emulator.store.store import Store
 from defer_emulator.store.transaction import new_ids
 
@@ -134,6 +136,19 @@ def reads(store: Store) -> dict[str, float]:
         for name, search in searches.items()
     }
     found["list, oldest"] = milliseconds(lambda: asyncio.run(operations.search(Page(last=20), Search())))
+    reader = StatisticsReader(store)
+    begun = time.perf_counter()
+    reader.catch_up()
+    found["statistics, from nothing"] = (time.perf_counter() - begun) * 1_000
+    console = LocalOperations(store, wake=lambda: None, reader=lambda: reader)
+    found["statistics, of a day"] = milliseconds(lambda: asyncio.run(console.statistics()))
+    found["groups of errors"] = milliseconds(lambda: asyncio.run(console.error_groups()))
+    unknown = LogSearch(text="nowhere")
+    found["logs, a page"] = milliseconds(lambda: asyncio.run(console.search_logs(LogSearch())))
+    found["logs, a look for what is not there"] = milliseconds(
+        lambda: asyncio.run(console.search_logs(unknown))
+    )
+    found["count, failed"] = milliseconds(lambda: asyncio.run(console.count(searches["list, failed"])))
     found["short id"] = milliseconds(lambda: asyncio.run(operations.resolve_id(last[-8:])))
     return found
 

@@ -33,6 +33,8 @@ def offer(session: Session, plan: Plan, *, dry_run: bool, yes: bool) -> bool:
     """
     output = session.output
     _show(output, session.root, plan)
+    if not plan.changes:
+        return False
     what = f"{_number(len(plan.fixes), 'fix')} in {_number(len(plan.changes), 'file')}"
     if dry_run:
         output.note(f"would make {what}")
@@ -55,7 +57,7 @@ def _show(output: Output, root: Path, plan: Plan) -> None:
     for change in plan.changes:
         for line in difference(root, change):
             style = "" if line.startswith(("+++", "---")) else COLOURS.get(line[:1], "")
-            out(one_line(line), style)
+            out(one_line(line.rstrip("\r")) if output.is_terminal() else line, style)
     output.flush()
     notes = [(made.finding, f"{made.finding.code}: {made.note}") for made in plan.fixes if made.note]
     notes += [(finding, f"{finding.code} is left to you: {reason}") for finding, reason in plan.left]

@@ -44,7 +44,7 @@ def check(
         from defer_emulator.project.fixes import plan_fixes
 
         plan = plan_fixes(result)
-        if plan.changes and offer(session, plan, dry_run=dry_run, yes=yes):
+        if offer(session, plan, dry_run=dry_run, yes=yes):
             result = check_session(session)
         elif plan.changes and session.output.is_text:
             return FAILED if result.has_errors or not dry_run else OK
@@ -63,12 +63,12 @@ def show(session: Session, result: CheckResult) -> None:
         for diagnostic in found:
             output.line(github_line(diagnostic))
     else:
-        from defer_emulator.project.fixes import plan_fixes
+        from defer_emulator.project.fixes import fixable
 
-        fixable = plan_fixes(result).findings if found else frozenset()
-        findings(output, session.root, found, fixable)
+        marked = fixable(result) if found else frozenset()
+        findings(output, session.root, found, marked)
         output.flush()
-        for line in hanging(summary(found, len(fixable)), output.width, 2):
+        for line in hanging(summary(found, len(marked)), output.width, 2):
             output.note(line)
 
 

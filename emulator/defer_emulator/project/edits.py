@@ -62,7 +62,6 @@ def difference(root: Path, change: Change) -> Iterator[str]:
         whole_lines(change.before), whole_lines(change.after), f"a/{before}", f"b/{after}", lineterm=""
     )
     for number, line in enumerate(lines):
-        shown = line.rstrip("\r\n")
-        yield shown
-        if number > 1 and shown == line and not line.startswith("@@"):
+        yield line.removesuffix("\n")
+        if number > 1 and not line.endswith(("\r", "\n")) and not line.startswith("@@"):
             yield "\\ No newline at end of file"

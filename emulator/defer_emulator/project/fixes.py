@@ -55,10 +55,6 @@ class Plan:
     changes: tuple[Change, ...] = ()
     left: tuple[tuple[Diagnostic, str], ...] = ()
 
-    @property
-    def findings(self) -> frozenset[Diagnostic]:
-        return frozenset(fix.finding for fix in self.fixes)
-
 
 def plan_fixes(result: CheckResult) -> Plan:
     """Decide what to change; nothing is changed here. What needs a person's judgement is left out."""
@@ -66,17 +62,27 @@ def plan_fixes(result: CheckResult) -> Plan:
     fixes: list[Fix] = []
     left: list[tuple[Diagnostic, str]] = []
     for finding in result.diagnostics:
-        mend = MENDERS.get(finding.code)
-        if mend is None:
-            continue
         try:
-            fix = mend(planner, finding)
-            if not any(_meet(fix, other) for other in fixes):
-                planner.changes([fix])
+            fix = planner.fix(finding)
+            if fix is not None and not any(_meet(fix, other) for other in fixes):
+                planner.changes([fix])  # that they can be made at all
+                planner.accept(fix)
                 fixes.append(fix)
         except NotMechanical as reason:
             left.append((finding, str(reason)))
     return Plan(fixes=tuple(fixes), changes=planner.changes(fixes), left=tuple(left))
+
+
+def fixable(result: CheckResult) -> frozenset[Diagnostic]:
+    """The findings that `plan_fixes` would probably mend, in less time."""
+    planner = _Planner(result)
+    found = set()
+    for finding in result.diagnostics:
+        with suppress(NotMechanical):
+            if fix := planner.fix(finding):
+                planner.accept(fix)
+                found.add(finding)
+    return frozenset(found)
 
 
 def _meet(one: Fix, other: Fix) -> bool:
@@ -93,7 +99,18 @@ class _Planner:
         self._raw: dict[Path, bytes] = {}
         self._code: dict[Path, Module] = {}
         self._parents: dict[Path, dict[ast.AST, ast.AST]] = {}
+        self._made_async: dict[Diagnostic, FunctionNode] = {}
         self._becoming_async: set[FunctionNode] = set()
+
+    def fix(self, finding: Diagnostic) -> Fix | None:
+        """None where nothing mends that kind of finding mechanically. Raises `NotMechanical`."""
+        mend = MENDERS.get(finding.code)
+        return None if mend is None else mend(self, finding)
+
+    def accept(self, fix: Fix) -> None:
+        """It will be made: other fixes may build on it."""
+        if fix.finding in self._made_async:
+            self._becoming_async.add(self._made_async[fix.finding])
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -196,11 +213,13 @@ class _Planner:
             raise NotMechanical("another decorator wraps it, too")
         if function.name in self._run_here:
             raise NotMechanical(f"{function.name}.local(...) runs its body somewhere")
+        if node.decorator_list:
+            return
         uses = sum(
             isinstance(inner, ast.Name) and inner.id == node.name and isinstance(inner.ctx, ast.Load)
             for inner in ast.walk(self._module(parsed.source.path).tree)
         )
-        if not node.decorator_list and uses > 1:
+        if uses > 1:
             raise NotMechanical(f"{node.name} is used in that file before or beside defer")
 
     def add_async(self, finding: Diagnostic) -> Fix:
@@ -210,7 +229,7 @@ class _Planner:
         if function.yields or RUNS_A_LOOP.search(body):
             raise NotMechanical("its body could not run in an event loop")
         start = code.offset(node.lineno, node.col_offset)
-        self._becoming_async.add(node)
+        self._made_async[finding] = node
         return Fix(finding=finding, edits={parsed.source.path: [Edit(start=start, end=start, text="async ")]})
 
     def remove_parameters(self, finding: Diagnostic) -> Fix:

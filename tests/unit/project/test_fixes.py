@@ -376,7 +376,7 @@ def test_the_difference_is_a_unified_diff(plan: PlanOf, tmp_path: Path) -> None:
     text = USE + "@defer\r\ndef f(): ..."
     (change,) = plan(**{"defer/f.py": text.encode()}).changes
     assert list(difference(tmp_path, change)) == [
-        "--- a/defer/f.py", "+++ b/defer/f.py", "@@ -2,4 +2,4 @@", " ", " ", " @defer",
+        "--- a/defer/f.py", "+++ b/defer/f.py", "@@ -2,4 +2,4 @@", " ", " ", " @defer\r",
         "-def f(): ...", "\\ No newline at end of file",
         "+async def f(): ...", "\\ No newline at end of file",
     ]  # fmt: skip
