@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from defer_client.models import Failure
@@ -35,6 +36,7 @@ class Frame:
     file: str  # relative to the project's root, where it lies below that
     line: int
     function: str
+    is_own: bool = False  # the project's own code
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} in {self.function}"
@@ -69,16 +71,22 @@ def normalised(message: str) -> str:
 
 def innermost_frame(stack: str, root: str) -> Frame | None:
     """Where in the project's own code a traceback ends; else its last frame; None if it has none."""
-    prefix = root.rstrip("/") + "/"
     last: Frame | None = None
     own: Frame | None = None
+    for last in frames_of(stack, root):
+        own = last if last.is_own else own
+    return own or last
+
+
+def frames_of(stack: str, root: str) -> Iterator[Frame]:
+    """The places of a traceback, as it names them; of a long one the last."""
+    prefix = root.rstrip("/") + "/"
     for found in _FRAME.finditer(stack[-_STACK:]):
         file = found["file"]
         is_own = file.startswith(prefix) and not _FOREIGN.search(file)
-        last = Frame(
+        yield Frame(
             file=file[len(prefix) :] if is_own else file,
             line=int(found["line"]),
             function=found["function"] or "<module>",
+            is_own=is_own,
         )
-        own = last if is_own else own
-    return own or last

@@ -177,6 +177,16 @@ class MissedCron:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Children:
+    """Those of one execution that are alike by function and state."""
+
+    function: str
+    state: State
+    count: int
+    latest: str  # the id of one
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tree:
     """An execution and all that it started, and they."""
 
@@ -208,7 +218,7 @@ class FoundLine:
     time: datetime
     stream: Literal["stdout", "stderr", "system"]
     message: str  # of a long line, some characters around what was searched
-    is_cut: bool
+    cut: int  # characters of the line that are not in `message`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

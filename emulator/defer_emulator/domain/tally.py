@@ -146,7 +146,10 @@ class Tally:
             self.retrying.pop(sequence, None)
 
     def _take_failure(self, sequence: int, function: str, finished_at: int, text: str) -> None:
-        failure = wire.failure_from_json(json.loads(text))
+        try:
+            failure = wire.failure_from_json(json.loads(text))
+        except (ValueError, KeyError, TypeError):
+            return  # nothing of ours wrote that; all else can still be told
         key = fingerprint(failure, self._root)
         group = self.groups.get(key)
         if group is None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # `defer list` needs none of these
     from defer_emulator.domain.why import Emulator, Why
 
 _PART_OF_ID = re.compile(r"(?P<part>[0-9a-f-]{4,36})(?:\.(?P<attempt>[1-9][0-9]{0,8}))?", re.ASCII)
+_LATEST = re.compile(r"(?P<name>@last(-failed)?)(?:\.(?P<attempt>[1-9][0-9]{0,8}))?", re.ASCII)
 _SHOWN = 5  # candidates in a message
 
 
@@ -38,8 +39,8 @@ class ExecutionOperations(Protocol):
     async def search(self, page: Page, search: Search) -> PageOf[Execution]: ...
 
     async def resolve_id(self, text: str) -> str:
-        """The id that a full id, an attempt's id, a unique prefix or suffix of four or more, `@last` or
-        `@last-failed` means. Raises `ExecutionNotFound`, `AmbiguousId`."""
+        """The id that a full id, a unique prefix or suffix of four or more, `@last` or `@last-failed` means,
+        each with the number of an attempt or without. Raises `ExecutionNotFound`, `AmbiguousId`."""
 
     async def children(self, execution_id: str, limit: int = 1_000) -> list[Execution]:
         """What it started, oldest first."""
@@ -149,10 +150,12 @@ class LocalExecutions(LocalBase):
         return changed
 
     async def resolve_id(self, text: str) -> str:
-        """The id that a full id, an attempt's id, a unique prefix or suffix of four or more, `@last` or
-        `@last-failed` means. Raises `ExecutionNotFound`, `AmbiguousId`."""
-        if text in ("@last", "@last-failed"):
-            return self._latest(text)
+        """The id that a full id, a unique prefix or suffix of four or more, `@last` or `@last-failed` means,
+        each with the number of an attempt or without. Raises `ExecutionNotFound`, `AmbiguousId`."""
+        latest = _LATEST.fullmatch(text)
+        if latest is not None:
+            execution_id = self._latest(latest["name"])
+            return self._attempt_of(execution_id, latest["attempt"])
         if parse_id(text) is not None:
             return self._store.get(text).id
         found = _PART_OF_ID.fullmatch(text.lower())
@@ -174,10 +177,13 @@ class LocalExecutions(LocalBase):
                 f"{found['part']} may be any of {shown}{more}",
                 hint="give more characters of the one you mean",
             )
-        execution_id = candidates[0][0]
-        if found["attempt"] is None:
+        return self._attempt_of(candidates[0][0], found["attempt"])
+
+    def _attempt_of(self, execution_id: str, attempt: str | None) -> str:
+        """The id of one of its attempts, or its own. Raises `ExecutionNotFound`."""
+        if attempt is None:
             return execution_id
-        return self._store.get(attempt_id(execution_id, int(found["attempt"]))).id
+        return self._store.get(attempt_id(execution_id, int(attempt))).id
 
     def _latest(self, text: str) -> str:
         failed = text == "@last-failed"

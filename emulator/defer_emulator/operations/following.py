@@ -21,7 +21,7 @@ INTERVAL = 5.0  # seconds between two looks; who asks gets what has been written
 async def keep_up(make: Callable[[], StatisticsReader]) -> None:
     """Read on and on. A file that cannot be read is tried again. Never returns."""
     await asyncio.sleep(START_AFTER)
-    reader = await asyncio.to_thread(make)
+    reader = make()
     while True:
         pause = INTERVAL
         with contextlib.suppress(StateFileError):

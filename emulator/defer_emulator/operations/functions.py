@@ -9,7 +9,7 @@ from defer_client.errors import UnknownFunction
 from defer_emulator.operations.base import LocalBase
 
 if TYPE_CHECKING:
-    from defer_emulator.domain.functions import RegisteredFunction
+    from defer_emulator.domain.functions import FunctionSpec, RegisteredFunction
 
 
 class FunctionOperations(Protocol):
@@ -18,6 +18,9 @@ class FunctionOperations(Protocol):
 
     async def find_function(self, name: str) -> RegisteredFunction:
         """By exact name, else from camelCase to snake_case. Raises `UnknownFunction` with "did you mean"."""
+
+    async def remember(self, spec: FunctionSpec) -> None:
+        """Take in a function of the project that no emulator has loaded yet, so that it can be paused."""
 
     async def pause(self, name: str | None = None) -> None:
         """Of one function, or of everything. Raises `UnknownFunction`."""
@@ -49,6 +52,11 @@ class LocalFunctions(LocalBase):
             f"there is no function {name[:80]!r} in this project",
             hint=f"did you mean {close[0]}?" if close else "`defer functions` lists what there is",
         )
+
+    async def remember(self, spec: FunctionSpec) -> None:
+        """Take in a function of the project that no emulator has loaded yet, so that it can be paused."""
+        with self._store.write() as tx:
+            tx.remember(spec)
 
     async def pause(self, name: str | None = None) -> None:
         """Of one function, or of everything. Raises `UnknownFunction`."""

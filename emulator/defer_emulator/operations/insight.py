@@ -31,7 +31,7 @@ T = TypeVar("T")
 DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 _SHORTLY = 0.02  # seconds that an emulator reads before it answers; the rest is read between answers
-_LOOK = 0.035  # seconds of a look over much of the file, in an emulator
+_LOOK = 0.03  # seconds of a look over much of the file, in an emulator
 _LONG = 0.9  # seconds of one elsewhere
 
 
@@ -101,9 +101,9 @@ class LocalInsight(LocalBase):
 
     async def statistics(self, *, window: timedelta | None = DAY, buckets: int = 48) -> Statistics:
         length = None if window is None else window // _MICROSECOND
+        reader = self._statistics
 
         def ask() -> Statistics:
-            reader = self._statistics
             reader.catch_up(_LONG if self._reader is None else _SHORTLY)
             return reader.statistics(length, max(1, buckets))
 
@@ -114,8 +114,9 @@ class LocalInsight(LocalBase):
     ) -> list[ErrorGroup]:
         first = to_datetime(self._store.now()) - since if isinstance(since, timedelta) else since
 
+        reader = self._statistics
+
         def ask() -> list[ErrorGroup]:
-            reader = self._statistics
             reader.catch_up(_LONG if self._reader is None else _SHORTLY)
             found = (
                 group

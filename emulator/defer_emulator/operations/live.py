@@ -55,6 +55,10 @@ class Live:
         self.version += 1
         self._publish(FindingsChanged())
 
+    def touch(self) -> None:
+        """Something else has changed that pages show and no file holds."""
+        self.version += 1
+
     def _publish(self, event: LiveEvent) -> None:
         for stream in tuple(self._streams):
             stream.put(event)

@@ -20,7 +20,7 @@ from defer_emulator.domain.notifications import KINDS, Content, Incident, Kind, 
 from defer_emulator.notify.events import CronMissed, Event, ExecutionChanged
 from defer_emulator.notify.grouping import PER_MINUTE, SECOND, closes_at, joined, opened, wait_after
 from defer_emulator.notify.rendering import Format, Surroundings, body_of
-from defer_emulator.notify.webhook import Delivery, Webhook
+from defer_emulator.notify.webhook import Delivery, UnsafeAddress, Webhook
 from defer_emulator.store.outbox import Outbox
 from defer_emulator.store.store import Store
 
@@ -55,7 +55,12 @@ def options_of(
     """What the configuration says. Raises `NothingToSendTo`, `UnsafeAddress`."""
     if send and config.url is None:
         raise missing_address(config)
-    webhook = None if config.url is None else Webhook(config.url)
+    webhook = None
+    try:
+        webhook = None if config.url is None else Webhook(config.url)
+    except UnsafeAddress:
+        if send:
+            raise
     return NotifierOptions(
         project=project,
         console=config.link or console,

@@ -31,7 +31,7 @@ from defer_emulator.store.rows import clock_of, dumps, failure_of, text_of
 from defer_emulator.store.store import Store
 
 AT_ONCE = 50  # failures that one transaction decides about: others wait for it
-KEPT = 1_000  # messages; older ones go
+KEPT = 1_000  # messages, and missed crons; older ones go
 
 Join = Callable[[Content | None, Incident], Content]
 """What a message tells with one incident more; None: a new message."""
@@ -197,6 +197,7 @@ class Outbox:
 
     def forget_old(self) -> None:
         self._execute("forget_messages", (KEPT,))
+        self._execute("forget_missed_crons", (KEPT,))
 
     def _execute(self, query: str, values: Mapping[str, int | str | None] | tuple[int, ...]) -> None:
         with self._store.database.write() as connection:

@@ -181,6 +181,11 @@ WHERE id IN (SELECT id FROM ancestor) ORDER BY depth;
 SELECT $summary FROM executions INDEXED BY executions_by_rerun
 WHERE rerun_of = ? ORDER BY sequence DESC LIMIT ?;
 
+-- name: children_by_state
+SELECT function, state, count(*) AS count, max(id) AS latest
+FROM executions INDEXED BY executions_by_parent
+WHERE executed_by = ? GROUP BY function, state ORDER BY min(sequence);
+
 -- name: children
 SELECT $summary FROM executions INDEXED BY executions_by_parent
 WHERE executed_by = ? ORDER BY sequence LIMIT ?;
@@ -696,6 +701,10 @@ SELECT count(*) FROM messages WHERE closed_at > ?;
 -- name: forget_messages
 DELETE FROM messages WHERE state NOT IN ('open', 'pending')
     AND id <= (SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET ?);
+
+-- name: forget_missed_crons
+DELETE FROM missed_crons WHERE told = 1
+    AND id <= (SELECT id FROM missed_crons ORDER BY id DESC LIMIT 1 OFFSET ?);
 
 -- name: messages
 SELECT * FROM messages WHERE id < :before ORDER BY id DESC LIMIT :limit;

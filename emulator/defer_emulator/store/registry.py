@@ -53,6 +53,11 @@ def register(
         _put(connection, known, known[name].spec, "removed", None, known[name].cron_after)
 
 
+def remember(connection: Connection, spec: FunctionSpec) -> None:
+    """Take a function in that no emulator has loaded yet; the next one that does knows its options."""
+    _put(connection, {}, spec, "ready", None, None)
+
+
 _ANY_PROJECT = "00000000-0000-0000-0000-000000000000"  # ids play no part here
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from defer_client.models import Execution
-from defer_emulator.domain.insight import Tree
+from defer_client.models import Execution, State
+from defer_emulator.domain.insight import Children, Tree
 from defer_emulator.store.queries import SQL
 from defer_emulator.store.rows import execution_of
 
@@ -22,8 +22,18 @@ def tree(connection: Connection, execution_id: str, limit: int, project_id: str)
     )
 
 
+def children_by_state(connection: Connection, execution_id: str) -> list[Children]:
+    """How many an execution has started, of each function, by state."""
+    return [
+        Children(
+            function=row["function"], state=State(row["state"]), count=row["count"], latest=row["latest"]
+        )
+        for row in connection.execute(SQL["children_by_state"], (execution_id,))
+    ]
+
+
 def ancestors(connection: Connection, execution_id: str, project_id: str) -> list[Execution]:
-    """Who started it, and who started that, the first of all first. Those that are not stored any more end it."""
+    """Who started it, and who started that, as far up as they are stored; the first of all first."""
     rows = connection.execute(SQL["ancestors"], {"id": execution_id, "limit": _DEEPEST}).fetchall()
     return [execution_of(row, project_id) for row in rows]
 

@@ -29,7 +29,7 @@ from defer_emulator.store.listing import (
 from defer_emulator.store.queries import SQL
 from defer_emulator.store.rows import arguments_of, execution_of, text_of
 
-_FIRST_BAND = 1_000  # executions that are looked at in one go; more and more of them while that is quick
+_FIRST_BAND = 64  # executions that are looked at in one go; more and more of them while that is quick
 _QUICK = 0.01  # seconds
 _LONGEST_TEXT = 1_000  # characters that can be searched for
 _EXCERPT, _BEFORE = 1_000, 200  # characters of a long line, and of those before what was found
@@ -46,7 +46,7 @@ def bands(top: int, patience: float | None) -> Iterator[tuple[int, int]]:
         top = low - 1
         before, now = now, time.monotonic()
         if now - before < _QUICK:
-            size *= 2
+            size *= 4 if now - before < _QUICK / 4 else 2
         elif now - before > 2 * _QUICK:
             size = max(1, size // 2)
 
@@ -142,7 +142,7 @@ def _found_lines(connection: Connection, rows: Sequence[Row]) -> list[FoundLine]
             time=to_datetime(row["time"]),
             stream=row["stream"],
             message=row["excerpt"],
-            is_cut=row["length"] > len(row["excerpt"]),
+            cut=row["length"] - len(row["excerpt"]),
         )
         for row in rows
         if row["sequence"] in owners

@@ -189,7 +189,7 @@ class Transaction:
         if state is State.ABORTING and force:
             raise ExecutionAbortingAlreadyInProgress(f"{name} is being aborted already")
         if state.is_final:
-            raise ExecutionNotCancellable(f"{name} has finished: it is {state}")
+            raise ExecutionNotCancellable(f"{name} has finished: its state is {state}")
         hint = "" if state is State.ABORTING else "abort it with force (--force)"
         raise ExecutionNotCancellable(f"{name} is {state}: it runs already", hint=hint)
 
@@ -341,6 +341,10 @@ class Transaction:
     def register(self, functions: Collection[FunctionSpec], broken: Mapping[str, BrokenFunction]) -> None:
         """Make the table of functions equal to the project; see the scheduler's port."""
         registry.register(self._connection, functions, broken, now=self.now)
+
+    def remember(self, spec: FunctionSpec) -> None:
+        """Take a function in that no emulator has loaded yet."""
+        registry.remember(self._connection, spec)
 
     def functions(self) -> list[RegisteredFunction]:
         return registry.read_functions(self._connection, self._project_id)

@@ -68,6 +68,10 @@ def test_the_latest_and_the_latest_failure_have_names(world: World) -> None:
     world.run(failed, state=State.FAILED)
     latest = world.enqueue()
     assert (resolve(world, "@last"), resolve(world, "@last-failed")) == (latest.id, failed.id)
+    assert resolve(world, "@last-failed.1") == f"{failed.id}.1"
+    for none_such in ("@last.1", "@last-failed.2", "@last.0", "@last.", "@latest"):
+        with pytest.raises(ExecutionNotFound):
+            resolve(world, none_such)
 
 
 @pytest.mark.parametrize(
