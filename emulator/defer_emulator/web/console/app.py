@@ -10,6 +10,7 @@ from starlette.responses import Response
 from defer_client.backend import Backend
 from defer_emulator.operations import Operations
 from defer_emulator.web.console import login
+from defer_emulator.web.console.jobs import Jobs
 from defer_emulator.web.console.keys import Keys
 from defer_emulator.web.console.pages import ROUTES, Route
 from defer_emulator.web.console.problems import problem_page
@@ -36,6 +37,7 @@ async def open_console(
             gate=gate,
             keys=Keys(await operations.project_id(), settings.token),
             updates=Updates(operations),
+            jobs=Jobs(backend, operations.live),
         )
     )
 
@@ -49,6 +51,7 @@ class Console:
     def close(self) -> None:
         """End what would go on for ever: the server stops."""
         self._site.updates.close()
+        self._site.jobs.close()
 
     async def respond(self, http: Request) -> Response:
         """Raises `Refused` for what is no well-formed request, `ClientGone`."""
@@ -104,6 +107,7 @@ class Console:
     async def _handle(self, route: Route, request: PageRequest) -> Response:
         if route.method == "POST":
             request = await self._read_form(request)
+        request = replace(request, state=await self._site.updates.state())
         return await route.handler(request)
 
     async def _read_form(self, request: PageRequest) -> PageRequest:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
 
 from markupsafe import Markup, escape
 
@@ -63,6 +65,94 @@ def spark_bars(bars: Sequence[Mapping[str, float]], label: str) -> Markup:
         Markup('<path class="is-{}" d="{}"/>').format(name, "".join(path)) for name, path in paths.items()
     ]
     return _svg("chart spark-bars", len(bars) * 10, label, parts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axis:
+    """A stretch of time that several rows share."""
+
+    start: datetime
+    end: datetime
+
+    def place(self, moment: datetime) -> float:
+        """0 to 1000; what lies outside is at its edge."""
+        whole = (self.end - self.start).total_seconds()
+        share = (moment - self.start).total_seconds() / whole if whole > 0 else 0.0
+        return min(max(share, 0.0), 1.0) * 1_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A part of a row: what happened from when to when. Its kind is its class."""
+
+    kind: str
+    start: datetime
+    end: datetime
+
+
+_SPAN_SHAPES = {
+    "delayed": (7, 2),
+    "queued": (5, 6),
+    "waiting": (6, 4),
+}  # top and height of 16; else all of it
+_THINNEST = 3.0  # of 1000: a millisecond of an hour is to be seen
+
+
+def spans(found: Sequence[Span], axis: Axis, label: str) -> Markup:
+    """One row of a waterfall. Later spans are drawn over earlier ones."""
+    return _row(
+        [_span(span, axis) for span in found if span.start <= axis.end and span.end >= axis.start], label
+    )
+
+
+def _span(span: Span, axis: Axis) -> Markup:
+    top, height = _SPAN_SHAPES.get(span.kind, (2, 12))
+    left, right = axis.place(span.start), axis.place(span.end)
+    width = max(right - left, _THINNEST if height == 12 else 0.0)
+    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
+        span.kind, _round(min(left, 1_000 - width)), top, _round(width), height
+    )
+
+
+_STEPS = 120  # of a row that stands for many
+
+
+def crowd(found: Sequence[Span], axis: Axis, label: str) -> Markup:
+    """One row for many: how many of each kind there were at a time, relative to the most."""
+    kinds = list(dict.fromkeys(span.kind for span in found))
+    levels = {kind: [0] * (_STEPS + 1) for kind in kinds}
+    for span in found:
+        first, last = (
+            min(int(axis.place(end) * _STEPS / 1_000), _STEPS - 1) for end in (span.start, span.end)
+        )
+        levels[span.kind][first] += 1  # one more from here on
+        levels[span.kind][last + 1] -= 1
+    levels = {kind: list(accumulate(steps[:_STEPS])) for kind, steps in levels.items()}
+    highest = max((max(steps) for steps in levels.values()), default=0) or 1
+    return _row([_area(kind, levels[kind], highest) for kind in kinds], label)
+
+
+def _area(kind: str, steps: Sequence[int], highest: int) -> Markup:
+    width = 1_000 / _STEPS
+    parts, place = [], 0
+    while place < _STEPS:
+        end = place
+        while end < _STEPS and steps[end] == steps[place]:
+            end += 1
+        if steps[place]:
+            height = max(steps[place] / highest * 14, 2)
+            left, right = place * width, end * width
+            parts.append(f"M{_round(left)} 15H{_round(right)}V{_round(15 - height)}H{_round(left)}z")
+        place = end
+    return Markup('<path class="{}" d="{}"/>').format(kind, "".join(parts))
+
+
+def _row(parts: Sequence[Markup], label: str) -> Markup:
+    head = Markup(
+        '<svg class="chart spans" viewBox="0 0 1000 16" preserveAspectRatio="none" role="img"'
+        ' aria-label="{}">'
+    )
+    return head.format(label) + Markup("").join(parts) + Markup("</svg>")
 
 
 def axis_top(highest: float) -> int:

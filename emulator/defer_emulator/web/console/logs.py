@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from defer_client.durations import parse_when
 from defer_client.errors import DeferError
 from defer_emulator.domain.insight import FoundLine, LogSearch
-from defer_emulator.web.console.printed import Printed, printed
+from defer_emulator.web.console.printed import BUDGET, Printed, printed
 from defer_emulator.web.console.rendering import render
 from defer_emulator.web.console.request import PageRequest
 from defer_emulator.web.errors import full_message
@@ -52,10 +52,10 @@ async def show(request: PageRequest) -> Response:
     )
 
 
-def blocks_of(lines: Sequence[FoundLine]) -> list[Block]:
+def blocks_of(lines: Sequence[FoundLine], room: int = BUDGET) -> list[Block]:
     """The lines, newest first, by execution: each block reads from top to bottom."""
     blocks = []
-    shown = zip(lines, printed(lines, longest=LONGEST), strict=True)
+    shown = zip(lines, printed(lines, longest=LONGEST, budget=room), strict=True)
     for (execution_id, attempt), group in groupby(
         shown, key=lambda pair: (pair[0].execution_id, pair[0].attempt)
     ):
@@ -65,7 +65,7 @@ def blocks_of(lines: Sequence[FoundLine]) -> list[Block]:
                 execution_id=execution_id,
                 function=pairs[0][0].function,
                 attempt=attempt,
-                lines=[line for _, line in reversed(pairs)],
+                lines=[replace(line, cut=line.cut + found.cut) for found, line in reversed(pairs)],
             )
         )
     return blocks

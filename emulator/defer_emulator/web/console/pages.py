@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from defer_emulator.web.console import (
+    bulk,
     clock,
     errors,
+    execution,
+    executions,
     functions,
     live,
     login,
@@ -19,6 +22,7 @@ from defer_emulator.web.console import (
     preferences,
     schedules,
     static,
+    workflow,
 )
 from defer_emulator.web.console.request import PageRequest
 
@@ -65,6 +69,20 @@ ROUTES: tuple[Route, ...] = (
     post("/functions/{name}/run", functions.run),
     post("/functions/{name}/pause", functions.pause),
     post("/functions/{name}/resume", functions.resume),
+    get("/executions", executions.show),
+    get("/executions/act", bulk.ask),
+    post("/executions/act", bulk.start),
+    get("/executions/acts/{number}", bulk.show),
+    post("/executions/acts/{number}/stop", bulk.stop),
+    get("/executions/{id}", execution.show),
+    get("/executions/{id}/edit", execution.edit),
+    post("/executions/{id}/edit", execution.rerun_edited),
+    get("/executions/{id}/workflow", workflow.show),
+    post("/executions/{id}/cancel", execution.cancel),
+    post("/executions/{id}/abort", execution.abort),
+    post("/executions/{id}/rerun", execution.rerun),
+    post("/executions/{id}/reschedule", execution.reschedule),
+    post("/executions/{id}/cancel-all", workflow.cancel),
     get("/schedules", schedules.show),
     post("/clock/advance", clock.advance),
     post("/clock/next", clock.to_next),

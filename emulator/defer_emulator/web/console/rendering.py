@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
-from defer_client.models import Arguments, Json
+from defer_client.models import Arguments, Execution, Json, State
 from defer_emulator.domain.ids import short_id
 from defer_emulator.domain.texts import duration, moment
 from defer_emulator.web.console.ansi import ansi_to_html, strip_ansi
 from defer_emulator.web.console.notices import CLEARED, read_notice
-from defer_emulator.web.console.request import PageRequest, local_path
+from defer_emulator.web.console.request import PageRequest, address, local_path
 from defer_emulator.web.console.responses import PAGE_HEADERS
 from defer_emulator.web.console.static import static_url
 
@@ -104,8 +104,13 @@ def environment() -> Environment:
         moment=moment,
         number=number,
         percent=percent,
+        queue_time=queue_time,
+        run_range=run_range,
+        run_time=run_time,
+        sentence=sentence,
         plain=strip_ansi,
         short_id=short_id,
+        with_query=with_query,
     )
     made.globals.update(static=static_url)
     return made
@@ -115,6 +120,38 @@ def own_path(link: str) -> str:
     """The path of a link to the console, which may name it by another host."""
     parts = urlsplit(link)
     return local_path(parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
+def with_query(path: str, **fields: str) -> str:
+    return address(path, list(fields.items()))
+
+
+def queue_time(execution: Execution) -> float:
+    """Seconds that the latest attempt waited after it was due."""
+    if execution.started_at is None:
+        return 0.0
+    return max(0.0, (execution.started_at - execution.scheduled_at).total_seconds())
+
+
+def run_time(execution: Execution, now: datetime) -> float:
+    """Seconds that the latest attempt ran, or has run until now."""
+    if execution.started_at is None:
+        return 0.0
+    return max(0.0, ((execution.finished_at or now) - execution.started_at).total_seconds())
+
+
+def run_range(executions: Sequence[Execution], now: datetime) -> str:
+    """`20ms – 1.2s`; nothing where none has started."""
+    times = [run_time(one, now) for one in executions if one.started_at and one.state is not State.CREATED]
+    if not times:
+        return ""
+    least, most = duration(min(times)), duration(max(times))
+    return least if least == most else f"{least} – {most}"
+
+
+def sentence(text: str) -> str:
+    """`It failed: no luck.`"""
+    return text[:1].upper() + text[1:] + ("" if text[-1:] in ".!?…" else ".")
 
 
 def iso(value: datetime) -> str:

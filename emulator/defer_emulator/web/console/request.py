@@ -32,6 +32,7 @@ class PageRequest:
     params: Mapping[str, str] = field(default_factory=dict)  # the parts of the path in {braces}
     form: Fields = field(default_factory=dict)
     csrf: str = ""  # what each form must carry
+    state: str = ""  # of the project before the page is made; see `Updates.state`
 
     def get(self, name: str, default: str = "") -> str:
         """The last value of a field of the query, without blanks around it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from defer_client.backend import Backend
 from defer_client.models import Call, Execution
 from defer_emulator.operations import Operations
+from defer_emulator.web.console.jobs import Jobs
 from defer_emulator.web.console.keys import Keys
 from defer_emulator.web.console.updates import Updates
 from defer_emulator.web.security import Gate
@@ -26,3 +27,4 @@ class Site:
     gate: Gate
     keys: Keys
     updates: Updates
+    jobs: Jobs

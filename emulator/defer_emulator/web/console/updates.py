@@ -34,10 +34,10 @@ class Updates:
         """Write events until the stream is closed; the caller cancels it when the browser has gone."""
         self._listeners += 1
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(self._look(await self.state()))
         try:
             seen = self._changes
-            await _write(send, f"retry: {RETRY}\n" + _event("hello"))
+            await _write(send, f"retry: {RETRY}\n" + _event("hello", await self.state()))
             while not self._closed:
                 if seen != self._changes:  # while the last event was written
                     seen = self._changes
@@ -50,24 +50,25 @@ class Updates:
         finally:
             self._listeners -= 1
 
-    async def _look(self) -> None:
-        seen = await self._state()
+    async def state(self) -> str:
+        """Another text after each change. A page has the one from before it was made, and so learns from the
+        first event what it has missed."""
+        return f"{await self._operations.revision()}.{self._operations.live.version}"
+
+    async def _look(self, seen: str) -> None:
         while self._listeners and not self._closed:
             await asyncio.sleep(LOOK)
-            now = await self._state()
+            now = await self.state()
             if now != seen:
                 seen = now
                 self._changes += 1
                 changed, self._changed = self._changed, asyncio.Event()
                 changed.set()
 
-    async def _state(self) -> tuple[int, int]:
-        return await self._operations.revision(), self._operations.live.version
-
 
 async def _write(send: Send, text: str) -> None:
     await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
 
-def _event(name: str) -> str:
-    return f"event: {name}\ndata:\n\n"
+def _event(name: str, data: str = "") -> str:
+    return f"event: {name}\ndata: {data}\n\n"

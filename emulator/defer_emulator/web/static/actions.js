@@ -38,6 +38,7 @@ async function send(form, button) {
     scrollToNotice();
     return;
   }
+  if (response.status === 401) return location.reload(); // the login has ended
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   takeOver(page, "#main");
   const wrong = document.querySelector(".has-error :is(input, textarea, select)");

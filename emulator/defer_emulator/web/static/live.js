@@ -58,8 +58,8 @@ async function run() {
 function listen() {
   if (source || stopped || document.hidden) return;
   source = new EventSource("/live");
-  source.addEventListener("hello", () => {
-    if (greeted) want(); // whatever happened while nobody listened is to be seen
+  source.addEventListener("hello", (event) => {
+    if (greeted || event.data !== button.dataset.stateShown) want(); // what happened while nobody listened
     greeted = true;
     show("live");
   });

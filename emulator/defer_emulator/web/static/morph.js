@@ -7,9 +7,10 @@ export function morph(old, fresh) {
     old.replaceWith(fresh);
   } else if (old.nodeType !== Node.ELEMENT_NODE) {
     old.data = fresh.data;
-  } else if (!old.hasAttribute("data-keep") && !isBeingEdited(old)) {
-    morphAttributes(old, fresh);
-    morphChildren(old, fresh);
+  } else if (!old.hasAttribute("data-keep")) {
+    const isEdited = isBeingEdited(old);
+    morphAttributes(old, fresh, isEdited ? ["value", "checked"] : []);
+    if (!isEdited) morphChildren(old, fresh);
   }
 }
 
@@ -21,12 +22,13 @@ function isBeingEdited(element) {
   return "defaultValue" in element && element.value !== element.defaultValue;
 }
 
-function morphAttributes(old, fresh) {
+function morphAttributes(old, fresh, kept) {
   for (const { name } of [...old.attributes]) {
-    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+    const isOpened = name === "open" && old.nodeName === "DETAILS";
+    if (!fresh.hasAttribute(name) && !isOpened && !kept.includes(name)) old.removeAttribute(name);
   }
   for (const { name, value } of [...fresh.attributes]) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (old.getAttribute(name) !== value && !kept.includes(name)) old.setAttribute(name, value);
   }
 }
 

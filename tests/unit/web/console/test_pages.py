@@ -357,6 +357,13 @@ async def test_logs_are_searched_and_read_from_top_to_bottom(browser: Browser, w
     assert "No lines" in await browser.text("/logs?function=nightly")
 
 
+async def test_of_a_long_line_it_is_said_how_much_is_not_shown(browser: Browser, world: World) -> None:
+    execution = await enqueue(world, "ada")
+    world.start(execution.id)
+    log(world, execution, "x" * 5_000)
+    assert "4 000 more characters" in visible(await browser.text("/logs"))
+
+
 async def test_older_lines_are_a_page_further(browser: Browser, world: World) -> None:
     for number in range(4):
         execution = await enqueue(world, number)
