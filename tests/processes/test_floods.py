@@ -18,25 +18,31 @@ NOTHING = "def nothing(): pass"
 SLEEPS = "import time\ndef sleeps(seconds): time.sleep(seconds)"
 
 
-class AlwaysFlooded(Pace):
-    """However busy the machine is that the test runs on."""
+class Decided(Pace):
+    """The test says when there is a flood, however busy the machine is that it runs on."""
+
+    def __init__(self, *, flooded: bool = True) -> None:
+        super().__init__()
+        self.flooded = flooded
 
     def is_flood(self, now: float) -> bool:
-        return True
+        return self.flooded
 
 
 def play(
     root: Path,
     scenario: Callable[[PoolUnderTest], Coroutine[Any, Any, None]],
     *,
+    pace: Pace | None = None,
     workers: int = 100,
     **functions: str,
 ) -> None:
     async def main() -> None:
         write_functions(root, {"nothing": NOTHING, **functions})
-        async with running_pool(root, pace=AlwaysFlooded(), max_workers=workers) as pool:
+        async with running_pool(root, pace=pace or Decided(), max_workers=workers) as pool:
             await pool.load()
-            await pool.until(lambda: pool.pool.room >= LANES * DEPTH, "warm workers", wanting=LANES)
+            room = LANES * DEPTH if pool.pool.is_flooded else LANES
+            await pool.until(lambda: pool.pool.room >= room, "warm workers", wanting=LANES)
             await scenario(pool)
 
     asyncio.run(main())
@@ -109,6 +115,22 @@ def test_nothing_waits_behind_a_job_that_takes_long(tmp_path: Path) -> None:
         assert (await pool.end_of(long)).end == "killed"
 
     play(tmp_path, scenario, sleeps=SLEEPS)
+
+
+def test_long_jobs_leave_the_other_workers_to_the_flood(tmp_path: Path) -> None:
+    source = "import time\ndef begins():\n    print('begun')\n    time.sleep(30)"
+
+    pace = Decided(flooded=False)
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        for sequence in await start_many(pool, "begins", LANES):
+            await pool.printed(sequence)
+        await pool.until(lambda: pool.pool.room >= 1, "a worker beside them", wanting=1)
+        pace.flooded = True
+        for sequence in await start_many(pool, "nothing", DEPTH):
+            assert (await pool.end_of(sequence)).end == "returned"
+
+    play(tmp_path, scenario, pace=pace, begins=source)
 
 
 def test_one_that_is_killed_before_its_beginning_never_runs(tmp_path: Path) -> None:

@@ -47,10 +47,12 @@ class Dispatcher:
         """How many jobs can be started now."""
         if self.is_paused or self._waiting:
             return 0
+        idle = self._fleet.idle
         if not self.is_flooded:
-            return self._fleet.idle
-        more = min(self._fleet.idle, max(0, LANES - len(self._fleet.busy)))
-        return more * DEPTH + sum(DEPTH - 1 - len(worker.queued) for worker in self._open_lanes())
+            return idle
+        lanes = self._open_lanes()
+        more = min(idle, max(0, LANES - len(lanes)))
+        return max(idle, more * DEPTH + sum(DEPTH - 1 - len(worker.queued) for worker in lanes))
 
     @property
     def is_flooded(self) -> bool:
@@ -98,7 +100,7 @@ class Dispatcher:
     def _next_worker(self) -> WorkerProcess | None:
         if self.is_flooded:
             lanes = self._open_lanes()
-            if lanes and (len(self._fleet.busy) >= LANES or not self._fleet.idle):
+            if lanes and (len(lanes) >= LANES or not self._fleet.idle):
                 return min(lanes, key=lambda worker: len(worker.queued))
         return self._fleet.take() if self._fleet.idle and not self.is_paused else None
 
@@ -116,8 +118,8 @@ class Dispatcher:
 
     def _open_lanes(self) -> list[WorkerProcess]:
         """The workers that can be given one job more."""
-        current = self._fleet.current
-        return [one for one in self._fleet.busy if one.takes_more() and one.generation is current]
+        current, now = self._fleet.current, self._loop.time()
+        return [one for one in self._fleet.busy if one.generation is current and one.takes_more(now)]
 
     # --- taking back --------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from defer_emulator.runner import growth
 from defer_emulator.runner.connection import Connection, readable
 from defer_emulator.runner.frames import Frame, Raised, Returned, Run
 from defer_emulator.runner.output import AttemptOutput, Stream
-from defer_emulator.runner.pace import DEPTH
+from defer_emulator.runner.pace import DEPTH, PATIENCE
 from defer_emulator.runner.queue import JobQueue
 from defer_emulator.runner.zygote import Descriptors, Generation
 from defer_emulator.workers import tree
@@ -110,12 +110,13 @@ class WorkerProcess:
             self.connection.send(job.run)
         self.queued.append(job)
 
-    def takes_more(self) -> bool:
-        """Whether a job may follow its last one at once."""
-        last = self.queued[-1] if self.queued else self.running
-        return (
-            last is not None and last.may_be_followed and last.fate is None and len(self.queued) < DEPTH - 1
-        )
+    def takes_more(self, now: float) -> bool:
+        """Whether a job may follow its last one at once: it has room, and none that takes long."""
+        job = self.running
+        if job is None or job.waits or job.fate is not None or now - job.begun >= PATIENCE:
+            return False
+        last = self.queued[-1] if self.queued else job
+        return last.may_be_followed and len(self.queued) < DEPTH - 1
 
     def take_back(self) -> list[RunningJob]:
         """Of its jobs, those that it has not begun. It cannot begin them any more."""
