@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from defer_client.backend import Backend
 
 STATE_FOLDER = ".defer"
+TEST_PROCESS = "DEFER_TEST_PROCESS"
+"""Environment: the process that runs tests. Those that it starts by `multiprocessing` are its tests' too."""
 
 
 class Project(NamedTuple):
@@ -86,11 +88,17 @@ def _chosen(source: str | None) -> Choice:
 
 
 def _is_pytest() -> bool:
-    """Whether this process runs tests, or collects them. A program that a test starts does not."""
-    plugin = sys.modules.get("defer_emulator.pytest_plugin")
-    if plugin is not None and plugin.sessions > 0:
+    """Whether this process runs tests, has run them, collects them or belongs to one that does.
+
+    A program that a test starts is itself. Threads and exit handlers of tests outlive their session.
+    """
+    if "defer_emulator.pytest_plugin" in sys.modules:  # which only pytest imports, before any conftest.py
         return True
-    return "PYTEST_CURRENT_TEST" in os.environ and "pytest" in sys.modules  # the plugin may be off
+    if "pytest" in sys.modules:  # the plugin may be off
+        return "PYTEST_CURRENT_TEST" in os.environ or "PYTEST_VERSION" in os.environ
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    parent = multiprocessing and multiprocessing.parent_process()
+    return parent is not None and str(parent.pid) == os.environ.get(TEST_PROCESS)
 
 
 def choose(environment: Mapping[str, str], source: str | None) -> Choice:

@@ -64,7 +64,8 @@ def blocking(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def face(*args: P.args, **kwargs: P.kwargs) -> R:
-        return run(function(*args, **kwargs), immediate=current_backend().immediate)
+        immediate = current_backend().immediate  # before there is a coroutine that nobody would await
+        return run(function(*args, **kwargs), immediate=immediate)
 
     return face
 

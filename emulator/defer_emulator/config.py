@@ -282,7 +282,7 @@ def _memory_limit(value: object) -> int:
 
 
 def _retention(value: object) -> Retention:
-    if isinstance(value, str):
+    if isinstance(value, str) and any(map(str.isalpha, value)):  # "7" would mean seconds
         with suppress(ValueError):
             if age := parse_duration(value):
                 return Retention(age=age)

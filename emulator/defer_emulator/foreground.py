@@ -165,12 +165,14 @@ class _Foreground:
 
     @contextmanager
     def _surroundings(self) -> Iterator[None]:
-        """Its calls are its children, its log hears what it prints, and a signal ends it like Ctrl-C."""
+        """Its calls are its children, its log hears what it prints, and a signal ends it like Ctrl-C.
+
+        At once: asyncio would only cancel at the next `await`, and a debugger at its prompt not even hear.
+        """
         os.environ["DEFER_EXECUTION_TOKEN"] = f"{self._running.id}.{secrets.token_hex(16)}"
         set_worker_backend(LocalBackend(self._store, parent=self._running.id, wake=self._wake))
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-        for number in handlers:
-            signal.signal(number, signal.default_int_handler)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        handlers = {number: signal.signal(number, _interrupted) for number in numbers}
         streams = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = self._log.tee(sys.stdout, "stdout"), self._log.tee(sys.stderr, "stderr")
         try:
@@ -194,6 +196,11 @@ class _Foreground:
         message = f"the execution was {state.value}, and has no result"
         code = INTERRUPTED if stopped else FAILED
         return _refuse(self._request, f"execution_{state.value}", message, see, code)
+
+
+def _interrupted(_number: int, _frame: object) -> NoReturn:
+    """As `signal.default_int_handler`, which asyncio would replace by its own."""
+    raise KeyboardInterrupt
 
 
 class _Log:

@@ -1,11 +1,12 @@
 """The pytest plugin: the fixture `defer_emulator`, the marker `defer`, and the guard of `defer_client`.
 
 Loaded into every pytest session where the package is installed: it imports nothing but pytest before a test
-asks for the fixture.
+asks for the fixture. That it was imported is what the guard looks at.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -13,29 +14,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from defer_emulator.testing import Emulator
+    from defer_emulator.testing import Emulator, Left
 
-sessions = 0
-"""How many pytest sessions this process runs: in them, calls need the fixture (`defer_client.selection`)."""
-
-_EMULATOR = pytest.StashKey["Emulator"]()
+_EMULATOR: pytest.StashKey[tuple[Emulator, frozenset[Left]]] = pytest.StashKey()
+"""That of a test, and what it may leave behind."""
 _TEST_FILES = pytest.StashKey[frozenset[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    global sessions
-    sessions += 1
+    os.environ["DEFER_TEST_PROCESS"] = str(os.getpid())  # for the guard of `defer_client.selection`
     config.addinivalue_line(
         "markers",
         "defer(allow=(), start=None): for tests with the fixture defer_emulator. allow: what they may leave"
         ' behind, "failed" or "waiting" executions or a list of both; start: what the clock shows first, such'
         ' as "2026-01-31T08:00"',
     )
-
-
-def pytest_unconfigure() -> None:
-    global sessions
-    sessions -= 1
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -54,7 +47,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def defer_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     """An emulator for this test: the real scheduler, on a clock that stands until the test moves it."""
     try:
-        from defer_emulator.testing import new_emulator
+        from defer_emulator.testing import allowed_left, new_emulator
     except ModuleNotFoundError as error:
         raise pytest.UsageError(
             f"defer_emulator needs {error.name}, which is not installed: pip install defer-cli"
@@ -62,13 +55,14 @@ def defer_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
     node = request.node
     options = _options(node)
+    allowed = allowed_left(options["allow"])
     emulator = new_emulator(
         start=options["start"],
         folder=node.path.parent,
         namespace=getattr(getattr(node, "module", None), "__dict__", None),
         foreign_files=_test_files(node.session) - {str(node.path)},
     )
-    node.stash[_EMULATOR] = emulator
+    node.stash[_EMULATOR] = emulator, allowed
     try:
         yield emulator
     finally:
@@ -79,16 +73,16 @@ def defer_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     outcome = yield
-    emulator = item.stash.get(_EMULATOR, None)
-    if emulator is None:
+    if _EMULATOR not in item.stash:
         return
-    from defer_emulator.testing import allowed_left
-
+    emulator, allowed = item.stash[_EMULATOR]
     if outcome.excinfo is None:
         try:
-            emulator.check(allowed_left(_options(item)["allow"]))
+            emulator.check(allowed)
         except AssertionError as error:
             outcome.force_exception(pytest.fail.Exception(str(error), pytrace=False))
+        except Exception as error:  # of a step that was not awaited
+            outcome.force_exception(error)
     else:
         item.add_report_section("call", "defer", emulator.history())
 

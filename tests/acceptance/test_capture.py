@@ -39,6 +39,32 @@ CHARGE = """
             raise ValueError("negative", amount)
         return f"charged {amount}"
 """
+GATHER = """
+    import asyncio
+
+    from defer_client import await_result, cancel_execution, current_execution, defer, delay
+
+    from .never import never
+    from .remind import remind
+
+    @defer
+    async def gather() -> list:
+        await delay(never, "1 day")()
+        later = await delay(remind, "1 day")("later")
+        await cancel_execution((await delay(remind, "1 day")("never")).id)
+        await remind(current_execution().id)
+        found = await asyncio.gather(
+            *(await_result(never)() for _ in range(2)), await_result(remind)("now"), return_exceptions=True
+        )
+        return [later.id, *map(str, found)]
+"""
+NEVER = """
+    from defer_client import RetryPolicy, defer
+
+    @defer(retry=RetryPolicy(max_attempts=2, initial_interval=0.01))
+    async def never() -> None:
+        raise LookupError("gone")
+"""
 REMIND = "async def remind(name: str) -> None: ..."
 TICK = """
     from defer_client import defer
@@ -55,13 +81,23 @@ TICK = """
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> TempProject:
     project = TempProject(
-        tmp_path_factory.mktemp("capture"), {"order": ORDER, "charge": CHARGE, "remind": REMIND, "tick": TICK}
+        tmp_path_factory.mktemp("capture"),
+        {
+            "order": ORDER,
+            "charge": CHARGE,
+            "remind": REMIND,
+            "tick": TICK,
+            "gather": GATHER,
+            "never": NEVER,
+        },
     )
     with project.dev("--port", "0") as dev:
         dev.ready()
         project.run("run", "order", '{"name": "Ada", "password": "x"}', "--wait")
         project.run("run", "order", '{"name": "Ada"}', "--amount", "13", "--wait", check=False)
         project.run("run", "tick", "--wait")
+        project.run("run", "gather", "--wait")
+        project.run("run", "remind", "Bo", "--wait")
     return project
 
 
@@ -92,6 +128,29 @@ def test_what_succeeded_passes_and_runs_nothing_of_its_children(project: TempPro
     done = pytest_of(project, path)
     assert done.returncode == 0, done.stdout
     assert (project.root / "charges").read_text() == charges
+
+
+def test_a_function_that_returns_nothing_is_compared_as_linters_want_it(project: TempProject) -> None:
+    path, _ = captured(project, "remind", "succeed")
+    assert 'replay(defer_emulator, "remind", ["Bo"]) is None' in path.read_text()
+    assert pytest_of(project, path).returncode == 0
+
+
+def test_children_end_as_they_had_ended_after_retries_later_or_cancelled_and_keep_their_ids(
+    project: TempProject,
+) -> None:
+    waiting, _ = captured(project, "gather", "succeed")
+    passed = pytest_of(project, waiting)
+    assert passed.returncode == 0, passed.stdout
+    ended = project.root / "tests" / "test_all_had_ended.py"
+    with project.dev("--port", "0") as dev:
+        dev.ready()
+        project.run("clock", "advance", "2 days")
+        execution = project.json("list", "--function", "gather", "--limit", "1")["data"][0]
+        project.run("capture", execution["id"], "--output-file", str(ended))
+        project.run("clock", "reset")
+    passed = pytest_of(project, ended)
+    assert passed.returncode == 0, passed.stdout
 
 
 def test_what_failed_fails_with_the_same_error_until_it_is_corrected(project: TempProject) -> None:
@@ -137,7 +196,7 @@ def test_the_source_is_as_a_formatter_would_leave_it(project: TempProject) -> No
 
 
 def test_what_has_not_ended_has_nothing_to_repeat(project: TempProject) -> None:
-    waiting = project.json("list", "--state", "created", "--limit", "1")["data"][0]["id"]
+    waiting = project.run("run", "remind", "nobody").stdout.strip()
     assert project.run("capture", waiting, check=False).returncode == 4
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.terminal import Terminal
 from tests.dap import Debugger
 from tests.projects import DEFER, TempProject, clean_environment
 
@@ -111,6 +112,26 @@ def test_a_failure_is_final_whatever_the_policy_says(project: TempProject) -> No
 def test_quitting_the_debugger_aborts_the_execution(project: TempProject) -> None:
     done = foreground(project, "stop", stdin="q\n", check=False)
     assert done.returncode == 130
+    assert last(project, "stop")["state"] == "aborted"
+
+
+def test_ctrl_c_at_a_breakpoint_costs_nothing_and_in_blocking_code_ends_it_at_once(
+    project: TempProject,
+) -> None:
+    terminal = Terminal(project.root, "run", "stop", "--debug")
+    terminal.shows("(Pdb)")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.shows("--KeyboardInterrupt--")
+    terminal.type("answer = 'goes on'\nc\n")
+    terminal.shows('"goes on"')
+    assert terminal.process.wait(timeout=20) == 0
+    assert last(project, "stop")["state"] == "succeed"
+
+    project.write("stop", STOP.replace("breakpoint()", "print('sleeps', flush=True); time.sleep(60)"))
+    terminal = Terminal(project.root, "run", "stop", "--debug")
+    terminal.shows("sleeps")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.process.wait(timeout=20) == 130
     assert last(project, "stop")["state"] == "aborted"
 
 

@@ -127,6 +127,7 @@ def test_an_unknown_key_far_from_all_lists_the_keys(tmp_path: Path) -> None:
         ('durability = "fast"', '"normal" or "full"', "'fast'"),
         ('retention = "soon"', "7 days", "'soon'"),
         ("retention = 7", "7 days", "7 (an integer)"),
+        ('retention = "7"', "7 days", "'7'"),
         ('worker_start = "thread"', '"fork" or "spawn"', "'thread'"),
         ('setup = "shop.boot"', '"module:function"', "'shop.boot'"),
         ('setup = "shop boot:x"', '"module:function"', "'shop boot:x'"),

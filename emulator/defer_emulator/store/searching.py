@@ -31,6 +31,7 @@ from defer_emulator.store.rows import arguments_of, execution_of, text_of
 
 _FIRST_BAND = 64  # executions that are looked at in one go; more and more of them while that is quick
 _QUICK = 0.01  # seconds
+_LEAST = 1e-9  # seconds: one look
 _LONGEST_TEXT = 1_000  # characters that can be searched for
 _EXCERPT, _BEFORE = 1_000, 200  # characters of a long line, and of those before what was found
 _ARGUMENTS, _CALLS = 20_000, 300  # characters that can still be edited, and calls that are looked at
@@ -190,7 +191,8 @@ def search_executions(
         bound = edge if part.bound is None else part.bound
         found: list[Row] = []
         end = bound
-        left = None if patience is None else patience - (time.monotonic() - begun)
+        # Never none: each page comes a little further.
+        left = None if patience is None else max(patience - (time.monotonic() - begun), _LEAST)
         for low, high in bands(newest - bound if part.newer else bound - 1, left):
             first, end = (newest + 1 - high, newest + 1 - low) if part.newer else (high, low)
             step = -1 if part.newer else 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +28,8 @@ from defer_emulator.store.database import (
 )
 from defer_emulator.store.queries import SQL
 
+_DRAFT = ".draft-"
+_UNLOCKED = 10.0  # seconds, far more than a draft exists before it is locked
 _PAGES = 8  # of a copy, until it is looked whether somebody has written: fewer than the tables alone take
 _PAUSE = 0.002  # seconds between two tries while others write
 _TRIES = 5
@@ -180,13 +183,34 @@ def _open_copy(path: Path) -> sqlite3.Connection:
 def _drafts(folder: Path) -> Iterator[Path]:
     """A folder for what is not ready yet: nobody takes half a copy for a whole one."""
     try:
-        with TemporaryDirectory(prefix=".draft-", dir=folder) as name:
+        _clear_drafts(folder)
+        with TemporaryDirectory(prefix=_DRAFT, dir=folder) as name, _locked(Path(name)):
             yield Path(name)
     except OSError as error:
         raise StateFileError(
             f"{error.filename or folder} cannot be written: {error.strerror}",
             hint="free some space, and look at the permissions of the folder",
         ) from error
+
+
+def _clear_drafts(folder: Path) -> None:
+    """Delete those whose process was killed."""
+    for draft in folder.glob(f"{_DRAFT}*"):
+        with suppress(OSError):  # somebody is at work there, or was quicker
+            if time.time() - draft.stat().st_mtime > _UNLOCKED:
+                with _locked(draft):
+                    shutil.rmtree(draft)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Until the end of the block, or of the process. Raises `BlockingIOError` where somebody else has it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -179,7 +179,8 @@ class Transaction:
         `by` is the id of the execution that asks for it, if one does.
         Raises `ExecutionNotCancellable`, `ExecutionAbortingAlreadyInProgress`.
         """
-        state, name = State(row["state"]), f"execution {short_id(row['id'])}"
+        state, short = State(row["state"]), short_id(row["id"])
+        name, look = f"execution {short}", f"see what became of it: defer show {short}"
         if state is State.CREATED:
             return self._changed("cancel", row, by=by)
         if state is State.STARTED and force:
@@ -187,19 +188,19 @@ class Transaction:
             self._connection.execute(SQL["abort_attempt"], values)
             return self._changed("abort", row, by=by)
         if state is State.ABORTING and force:
-            raise ExecutionAbortingAlreadyInProgress(f"{name} is being aborted already")
+            raise ExecutionAbortingAlreadyInProgress(f"{name} is being aborted already", hint=look)
         if state.is_final:
-            raise ExecutionNotCancellable(f"{name} has finished: its state is {state}")
-        hint = "" if state is State.ABORTING else "abort it with force (--force)"
+            raise ExecutionNotCancellable(f"{name} has finished: its state is {state}", hint=look)
+        hint = look if state is State.ABORTING else f"abort it with force: defer cancel {short} --force"
         raise ExecutionNotCancellable(f"{name} is {state}: it runs already", hint=hint)
 
     def reschedule(self, row: Row, scheduled_at: int) -> Execution:
         """Move the due time of one that is `created`. Raises `ExecutionNotReschedulable`."""
-        state = State(row["state"])
+        state, short = State(row["state"]), short_id(row["id"])
         if state is not State.CREATED:
             raise ExecutionNotReschedulable(
-                f"execution {short_id(row['id'])} is {state}: only one that waits can be rescheduled",
-                hint="run it again as a new one: rerun",
+                f"execution {short} is {state}: only one that waits can be rescheduled",
+                hint=f"run it again as a new one: defer rerun {short}",
             )
         return self._changed("reschedule", row, scheduled_at=scheduled_at)
 

@@ -172,7 +172,7 @@ class Emulator:
             isinstance(error, type) and issubclass(error, BaseException)
         ):
             raise TypeError(f"fail_next needs an exception or its class, not {error!r}")
-        self._faults[_name_of(function)].append(error)
+        self._faults[self._name_of(function)].append(error)
 
     def _raise_fault(self, job: Job) -> None:
         faults = self._faults.get(job.function)
@@ -228,12 +228,21 @@ class Emulator:
         Raises `UnknownFunction`.
         """
         self._functions.register(self._store)
-        _now(self._operations.pause(None if function is None else _name_of(function)))
+        _now(self._operations.pause(None if function is None else self._name_of(function)))
 
     def resume(self, function: Function | None = None) -> None:
         """The reverse of `pause`."""
         self._functions.register(self._store)
-        _now(self._operations.resume(None if function is None else _name_of(function)))
+        _now(self._operations.resume(None if function is None else self._name_of(function)))
+
+    def _name_of(self, function: Function) -> str:
+        """Raises `UnknownFunction` for a misspelt name, of which one could assert anything."""
+        if isinstance(function, DeferredFunction):
+            return function.name
+        if not isinstance(function, str):
+            raise TypeError(f"a deferred function or its name is needed, not {function!r}")
+        self._functions.register(self._store)
+        return _now(self._operations.find_function(function)).spec.name
 
     # --- what has happened ----------------------------------------------------------------
 
@@ -242,17 +251,18 @@ class Emulator:
     ) -> list[Record]:
         """All, or those of a function and in one of these states, in the order in which they were created.
 
-        Raises `InvalidRequest` for an unknown state.
+        Raises `InvalidRequest` for an unknown state, `UnknownFunction` for an unknown name.
         """
         self._steps.finish()
         filters = ExecutionFilters(states=(state,) if isinstance(state, str) else tuple(state))  # type: ignore[arg-type]
-        return records(self._store, filters, None if function is None else [_name_of(function)])
+        return records(self._store, filters, None if function is None else [self._name_of(function)])
 
     def last(self, function: Function | None = None) -> Record:
         """The newest execution, of `function` if it is given. Raises `AssertionError` when there is none."""
         found = self.executions(function)
         if not found:
-            raise self._error("nothing" if function is None else f"no {_name_of(function)}", "was enqueued")
+            what = "nothing" if function is None else f"no {self._name_of(function)}"
+            raise self._error(what, "was enqueued")
         return found[-1]
 
     def assert_enqueued(self, function: Function, *args: Any, **kwargs: Any) -> Record:
@@ -260,7 +270,7 @@ class Emulator:
         found = [one for one in self.executions(function) if _is_call(one, function, args, kwargs)]
         if not found:
             call = Arguments(positional=args, keyword=kwargs)
-            raise self._error(shown_call(_name_of(function), call), "was not enqueued")
+            raise self._error(shown_call(self._name_of(function), call), "was not enqueued")
         return found[-1]
 
     def assert_not_enqueued(self, function: Function, *args: Any, **kwargs: Any) -> None:
@@ -317,7 +327,8 @@ class Emulator:
             allowed = f'"{kinds[0]}"' if len(kinds) == 1 else repr(kinds).replace("'", '"')
             raise AssertionError(
                 f"the test leaves executions behind: {counts}\n"
-                f"If that is as it should be, say so: @pytest.mark.defer(allow={allowed}).\n"
+                f"If that is as it should be, say so: @pytest.mark.defer(allow={allowed}),"
+                f" without the fixture emulator(allow={allowed}).\n"
                 f"{self.history()}"
             )
 
@@ -336,14 +347,6 @@ class Emulator:
 def _now(coroutine: Coroutine[Any, Any, T]) -> T:
     """What a coroutine gives that does not suspend."""
     return run(coroutine, immediate=True)
-
-
-def _name_of(function: Function) -> str:
-    if isinstance(function, str):
-        return function
-    if isinstance(function, DeferredFunction):
-        return function.name
-    raise TypeError(f"a deferred function or its name is needed, not {function!r}")
 
 
 def _is_call(record: Record, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

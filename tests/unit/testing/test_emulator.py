@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -37,6 +38,7 @@ from defer_client import (
     list_executions,
     sync,
 )
+from defer_client.functions import declared
 from defer_emulator.testing import Emulator, emulator
 
 ran: list[Any] = []
@@ -49,8 +51,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def nothing_ran() -> None:
+def nothing_ran() -> Iterator[None]:
+    """Functions that a test defines are gone after it."""
     ran.clear()
+    before = dict(declared)
+    yield
+    declared.clear()
+    declared.update(before)
 
 
 @defer
@@ -678,6 +685,18 @@ def test_a_call_is_asserted_by_its_arguments_however_given(defer_emulator: Emula
 def test_fail_next_takes_exceptions_only(defer_emulator: Emulator) -> None:
     with pytest.raises(TypeError, match="refused"):
         defer_emulator.fail_next(add, "refused")  # type: ignore[arg-type]
+
+
+def test_nothing_can_be_said_of_a_misspelt_name(defer_emulator: Emulator) -> None:
+    for ask in (
+        defer_emulator.executions,
+        defer_emulator.last,
+        defer_emulator.assert_not_enqueued,
+        defer_emulator.pause,
+        lambda name: defer_emulator.fail_next(name, ValueError),
+    ):
+        with pytest.raises(UnknownFunction, match="did you mean add"):
+            ask("addd")
 
 
 # --- the context manager ---------------------------------------------------------------------------

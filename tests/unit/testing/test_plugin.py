@@ -142,9 +142,29 @@ def test_own(defer_emulator):
 )
 def test_a_wrong_marker_is_an_error_that_names_it(project: pytest.Pytester, marker: str, said: str) -> None:
     test = "def test_it(defer_emulator):\n    assert sync.await_result(add)(1) == 1"
-    result = run(project, f"@pytest.mark.defer({marker})\n{test}")
+    result = run(project, f"@pytest.mark.defer({marker})\n{test}", "-W", "error")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([said])
+
+
+def test_what_a_step_raises_that_was_thrown_away_fails_the_test(project: pytest.Pytester) -> None:
+    result = run(
+        project,
+        """
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.anyio
+async def test_it(defer_emulator):
+    defer_emulator.run_until(lambda: 1 / 0)
+""",
+        "-W",
+        "error",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*ZeroDivisionError*"])
 
 
 def test_the_marker_is_registered(project: pytest.Pytester) -> None:
@@ -419,8 +439,66 @@ def test_a_test_that_really_wants_the_file_says_so(
     assert (project.path / ".defer" / "state.db").exists()
 
 
+def test_the_guard_stands_before_the_session_and_after_it(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    project.makepyfile(
+        shop="""
+from defer_client import NoBackendError, defer
+
+@defer
+async def add(a):
+    return a
+
+def attempt(where):
+    try:
+        add.enqueue(1)
+        said = "sent"
+    except NoBackendError as error:
+        said = "refused" if "defer_emulator" in str(error) else str(error)
+    with open("heard", "a") as file:
+        print(where, said, file=file)
+""",
+        test_shop="""
+import multiprocessing
+import pytest
+from shop import attempt
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_processes(method):
+    process = multiprocessing.get_context(method).Process(target=attempt, args=(method,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+""",
+    )
+    project.makeconftest("""
+import atexit
+from shop import attempt
+
+attempt("conftest")
+atexit.register(attempt, "atexit")
+
+def pytest_configure(config):
+    attempt("configure")
+
+def pytest_unconfigure(config):
+    attempt("unconfigure")
+""")
+    result = project.runpytest_subprocess("-p", "no:cacheprovider")
+    assert result.ret == 0, result.stdout.str()
+    heard = dict(line.split(" ", 1) for line in (project.path / "heard").read_text().splitlines())
+    assert set(heard.values()) == {"refused"}, heard
+    assert {"conftest", "configure", "unconfigure", "atexit", "spawn"} <= set(heard)
+    assert untouched(project)
+
+
 def test_without_the_plugin_the_guard_still_stands(project: pytest.Pytester) -> None:
     project.makepyfile(test_shop=FUNCTIONS + "def test_it():\n    add.enqueue(1)")
+    project.makeconftest(
+        FUNCTIONS + "with pytest.raises(Exception, match='defer_emulator'):\n    add.enqueue(1)"
+    )
     result = project.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:defer")
     result.assert_outcomes(failed=1)
     assert untouched(project)
