@@ -12,11 +12,11 @@ from pathlib import Path
 PLACEHOLDER = "function_name"
 
 DESCRIPTIONS = {
-    "background": "a function that is called with arguments and retried when it fails",
-    "cron": "a function that runs on a schedule",
-    "workflow": "a function that runs a step for each item, all at once, and gathers the results",
-    "fifo": "a function that runs one call at a time, in the order of the calls",
-    "webhook": "a function that handles what another service has sent, and is retried when it fails",
+    "background": "is called with arguments, and is retried when it fails",
+    "cron": "runs on a schedule",
+    "workflow": "runs a step for each item, all at once, and gathers the results",
+    "fifo": "runs one call at a time, in the order of the calls",
+    "webhook": "handles what another service has sent, and is retried when it fails",
 }
 
 

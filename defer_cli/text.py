@@ -46,7 +46,9 @@ def relative(moment: datetime, now: datetime) -> str:
     seconds = (moment - now).total_seconds()
     if abs(seconds) < 1:
         return "now"
-    span = duration(round(abs(seconds))).partition(" ")[0]
+    # A little short of a day is a day: minutes after `--delay 1d` it is not said to be due in 23 hours.
+    distance = abs(seconds) * (1.005 if abs(seconds) >= 3_580 else 1)
+    span = duration(round(distance)).partition(" ")[0]
     return f"in {span}" if seconds > 0 else f"{span} ago"
 
 

@@ -105,7 +105,8 @@ class LocalBackend:
             if function is not None and function["kind"] == "cron" and not allow_cron:
                 raise CronInvocationError(
                     f"{call.function_name} is a cron: an application cannot start it",
-                    hint=f"`defer run {call.function_name}` starts it on demand",
+                    hint=f"`defer run {call.function_name}` starts it on demand, in the project and without "
+                    "DEFER_ENDPOINT",
                 )
             if call.awaited and self._parent is not None and function is not None and function["concurrency"]:
                 self._refuse_deadlock(tx, self._parent, call.function_name, function["concurrency"])

@@ -1,9 +1,11 @@
-"""The snippets of docs/reference.md and docs/docker.md do what the pages say."""
+"""The snippets of docs/reference.md and docs/docker.md do what they say; docs/dependencies.md is complete."""
 
 from __future__ import annotations
 
 import ast
 import importlib
+import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,17 @@ def test_the_emulator_of_the_page_answers_to_the_name_that_containers_call_it_by
             assert client.put(url, auth=("", "wrong"), **call).status_code == 401
             call["headers"] = {"Host": "evil.example"}
             assert client.put(url, auth=("", "let-me-in"), **call).status_code == 403
+
+
+def test_every_dependency_is_explained() -> None:
+    explained = (DOCS / "dependencies.md").read_text(encoding="utf-8")
+    project = (DOCS.parent / "pyproject.toml").read_text(encoding="utf-8")
+    declared = re.findall(r'"([A-Za-z][\w-]*)[<>=]+\d', project)
+    from_npm = [
+        name
+        for manifest in DOCS.parent.glob("tests/*/package.json")
+        for name in json.loads(manifest.read_text(encoding="utf-8"))["dependencies"]
+    ]
+    assert {"typer", "mcp", "pytest"} <= set(declared)
+
+    assert [name for name in {*declared, *from_npm} if name not in explained] == []

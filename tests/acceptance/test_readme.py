@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -81,16 +83,28 @@ class Reader:
         (self.folder / name).write_text(block.text, encoding="utf-8")
 
     def _start_dev(self) -> None:
-        with self._dev_log.open("w") as log:
-            self._dev = subprocess.Popen(
-                [self.folder / ".venv" / "bin" / "defer", "dev"],
-                cwd=self.folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        shown, terminal = pty.openpty()
+        self._dev = subprocess.Popen(
+            [self.folder / ".venv" / "bin" / "defer", "dev"],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+        os.close(terminal)
+        self._dev_log.touch()
+        Thread(target=self._copy, args=(shown,), daemon=True).start()
+
+    def _copy(self, shown: int) -> None:
+        """What the second terminal shows, until its program has ended."""
+        with self._dev_log.open("wb", buffering=0) as log, open(shown, "rb", buffering=0) as screen:
+            while True:
+                try:
+                    log.write(screen.read(65_536))
+                except OSError:  # how Linux says that a terminal is closed
+                    return
 
     def _see(self, block: Block) -> None:
         try:
@@ -143,3 +157,12 @@ def test_every_command_that_a_page_names_exists(name: str) -> None:
     named = set(re.findall(r"(?:`|^)defer ([a-z]+)", text, re.MULTILINE))
 
     assert named <= set(COMMANDS), named - set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/cli.md"])
+def test_the_table_of_a_page_has_every_command(name: str) -> None:
+    rows = re.findall(r"^\| (`.+?) \| ", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+
+    listed = {word for row in rows for word in re.findall(r"`(?:defer )?([a-z]+)", row)}
+
+    assert set(COMMANDS) <= listed, set(COMMANDS) - listed

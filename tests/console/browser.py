@@ -110,7 +110,7 @@ class Tab:
         expect(self.page.locator("#notices")).to_contain_text(text)
 
     def assert_quiet(self) -> None:
-        assert self.troubles == []
+        assert not self.troubles, "\n".join(self.troubles)
 
 
 def assert_small(answer: Response) -> None:
@@ -133,10 +133,11 @@ TOO_WIDE = """
 """
 
 
-def violations(page: Page, axe: str) -> list[str]:
-    """What axe finds, a line for each rule with the elements it is about."""
+def violations(page: Page, axe: str, *rules: str) -> list[str]:
+    """What axe finds by its default rules, or by those: a line for each with the elements it is about."""
     page.evaluate(axe)
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    options = {"resultTypes": ["violations"], "preload": False, **({"runOnly": list(rules)} if rules else {})}
+    found = page.evaluate("options => axe.run(options)", options)["violations"]
     return [f"{one['id']}: {[node['html'][:160] for node in one['nodes'][:4]]}" for one in found]
 
 

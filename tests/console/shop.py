@@ -1,4 +1,4 @@
-"""The project whose console is looked at: functions that succeed, fail, last, wait, and print what is hostile."""
+"""The project whose console is looked at: functions that succeed, fail, last, wait, print hostile text."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def broken() -> None:
 MARKUP = (
     "</script></textarea></title></pre><script>document.title='owned';alert(1)</script>"
     '<img src=x onerror="alert(2)"><svg onload=alert(3)><style>body{display:none}</style>'
-    "\" onmouseover=alert(4) '{{ 7 * 7 }} <a href=\"javascript:alert(5)\">x</a>"
+    '" onmouseover=alert(4) \'{{ 7 * 7 }} <a href="javascript:alert(5)">x</a>'
     "<iframe src=https://example.com></iframe>&lt;b&gt;"
 )
 HOSTILE = f"""
@@ -92,7 +92,8 @@ MARKUP = {MARKUP!r}
 
 async def hostile(text: str = "", number: int = 0) -> dict[str, str]:
     print(MARKUP)
-    print("\\x1b[31mred\\x1b[0m \\x1b[1mbold\\x1b[0m \\x1b]0;title\\x07\\x1b[2Jcleared \\x1b]8;;javascript:alert(6)\\x07link")
+    print("\\x1b[31mred\\x1b[0m \\x1b[1mbold\\x1b[0m")
+    print("\\x1b]0;title\\x07\\x1b[2Jcleared \\x1b]8;;javascript:alert(6)\\x07link")
     print("\\u202egnp.exe \\u200b \\ufeff")
     print("long " + "x" * 1_000_000)
     sys.stdout.flush()

@@ -51,6 +51,10 @@ def test_durations_have_at_most_two_units(seconds: float, text: str) -> None:
         (timedelta(seconds=90), "in 1m"),
         (timedelta(days=-2, hours=-5), "2d ago"),
         (timedelta(milliseconds=-400), "now"),
+        (timedelta(days=1, seconds=-30), "in 1d"),
+        (timedelta(hours=-1, seconds=2), "1h ago"),
+        (timedelta(hours=23, minutes=50), "in 23h"),
+        (timedelta(minutes=54, seconds=59), "in 54m"),
     ],
 )
 def test_moments_are_told_from_now(distance: timedelta, text: str) -> None:

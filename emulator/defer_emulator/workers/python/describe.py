@@ -96,9 +96,7 @@ def import_source(name: str, root: str, file: str) -> ModuleType:
     return module
 
 
-def describe_function(
-    function: DeferredFunction[..., Any], name: str, module: str, file: str
-) -> JsonObject:
+def describe_function(function: DeferredFunction[..., Any], name: str, module: str, file: str) -> JsonObject:
     """A `FunctionSpec` as JSON. `file` is the function's, relative to the project's root."""
     original = inspect.unwrap(function.original)
     code = getattr(original, "__code__", None)
