@@ -7,6 +7,7 @@ from typing import Literal
 from defer_cli.agent_tools import JsonObject, States, Tool, Tools
 from defer_cli.bulk import NO_MORE, Action, Failed, find_all, perform, resolve_all, tally
 from defer_cli.clock_moves import carry_out
+from defer_cli.functions import set_paused
 from defer_client.durations import parse_when
 from defer_client.errors import InvalidArguments, InvalidRequest
 from defer_client.models import Execution
@@ -110,10 +111,7 @@ class WritingTools(Tools):
     # --- helpers ------------------------------------------------------------------------------
 
     def _set_paused(self, function: str | None, *, paused: bool) -> JsonObject:
-        session, operations = self.session, self.session.operations
-        name = None if function is None else session.call(operations.find_function(function)).spec.name
-        session.call(operations.pause(name) if paused else operations.resume(name))
-        return {"function": name, "paused": paused}
+        return {"function": set_paused(self.session, function, paused=paused), "paused": paused}
 
     def _filters(
         self, states: States | None, state: States | None, function: list[str] | None, since: str | None

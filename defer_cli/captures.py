@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from defer_emulator.operations.capture import Captured, CapturedChild
 SECRETS = re.compile(
     r"passw|secret|token|api_?key|credential|authoriz|private|session|cookie|card|iban", re.IGNORECASE
 )
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def name_of_test(captured: Captured) -> str:
@@ -28,7 +30,7 @@ def source(captured: Captured) -> str:
     marker = f'start="{time_to_json(captured.started_at)}"' + _allowed(captured)
     imports = "Child, replay" if captured.children else "replay"
     body = "    assert " if captured.execution.state is State.SUCCEED else "    "
-    expected = f" == {_expected(captured)}" if captured.execution.state is State.SUCCEED else ""
+    expected = _expected(captured) if captured.execution.state is State.SUCCEED else ""
     return (
         f"{_docstring(captured)}\n"
         "import pytest\n"
@@ -54,20 +56,26 @@ def _docstring(captured: Captured) -> str:
 
 
 def _allowed(captured: Captured) -> str:
-    """What the test may leave behind, as the execution did."""
+    """What the test may leave behind, as the execution did when it ended."""
     left = []
+    end = captured.execution.finished_at or captured.execution.updated_at
     if any(child.outcome.failure is not None for child in captured.children):
         left.append('"failed"')
-    if any(not child.outcome.execution.state.is_final for child in captured.children):
+    executions = [child.outcome.execution for child in captured.children]
+    if any(
+        not one.state.is_final or min(one.scheduled_at, one.finished_at or one.updated_at) > end
+        for one in executions
+    ):
         left.append('"waiting"')
     return f", allow=[{', '.join(left)}]" if left else ""
 
 
 def _assignments(captured: Captured) -> Iterator[str]:
+    mentioned = _mentioned(captured)
     if captured.children:
         yield "    children = [\n"
         for child in captured.children:
-            yield f"        {_child(child)},\n"
+            yield f"        {_child(child, mentioned)},\n"
         yield "    ]\n"
 
 
@@ -76,10 +84,20 @@ def _call(captured: Captured) -> str:
     parts = ["defer_emulator", text(captured.execution.function_name), *_values(arguments, 8)]
     if captured.children:
         parts.append("children=children")
+    if captured.execution.id in _mentioned(captured):
+        parts.append(f'id="{captured.execution.id}"')
     return _joined("replay", parts, 4)
 
 
-def _child(child: CapturedChild) -> str:
+def _mentioned(captured: Captured) -> frozenset[str]:
+    """Ids in what the function gave, its result and the arguments of what it has started: of executions that
+    have others in the test."""
+    given = [captured.outcome.result]
+    given += [[*child.arguments.positional, dict(child.arguments.keyword)] for child in captured.children]
+    return frozenset(_ID.findall(json.dumps(given)))
+
+
+def _child(child: CapturedChild, mentioned: frozenset[str]) -> str:
     outcome = child.outcome
     parts = [text(outcome.execution.function_name), *_values(child.arguments, 12)]
     if outcome.failure is not None:
@@ -89,6 +107,8 @@ def _child(child: CapturedChild) -> str:
         parts.append(f"error={literal(error, 12, 6)}")
     elif outcome.result is not None:
         parts.append(f"result={literal(outcome.result, 12, 7)}")
+    if outcome.execution.id in mentioned:
+        parts.append(f'id="{outcome.execution.id}"')
     return _joined("Child", parts, 8)
 
 
@@ -109,7 +129,9 @@ def _joined(name: str, parts: list[str], indent: int) -> str:
 
 
 def _expected(captured: Captured) -> str:
-    return literal(captured.outcome.result, 4, 30)
+    result = captured.outcome.result
+    compares = "is" if result is None or isinstance(result, bool) else "=="
+    return f" {compares} {literal(result, 4, 30)}"
 
 
 def suspicious_names(captured: Captured) -> list[str]:

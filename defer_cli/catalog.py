@@ -17,6 +17,7 @@ class Entry:
     module: str = ""  # "" where it is named as the command
     function: str = ""
     words: Words = ""  # what its words are, for the shells: they wait for no import
+    filters: bool = False  # it takes those of `defer list`
 
 
 COMMANDS = {
@@ -32,10 +33,14 @@ COMMANDS = {
         section="Run", help="Run a command while an emulator serves the project.", function="execute"
     ),
     "list": Entry(
-        section="Look", help="List executions, newest first.", module="listing", function="listing"
+        section="Look",
+        help="List executions, newest first.",
+        module="listing",
+        function="listing",
+        filters=True,
     ),
     "show": Entry(section="Look", help="Show one execution on one screen.", words="ids"),
-    "logs": Entry(section="Look", help="Show what an execution printed.", words="ids"),
+    "logs": Entry(section="Look", help="Show what an execution printed.", words="ids", filters=True),
     "result": Entry(section="Look", help="Print the result of an execution as JSON.", words="ids"),
     "attempts": Entry(section="Look", help="List the attempts of an execution.", words="ids"),
     "why": Entry(
@@ -44,11 +49,14 @@ COMMANDS = {
     "tree": Entry(section="Look", help="Show an execution and everything it started.", words="ids"),
     "diff": Entry(section="Look", help="Compare two executions, or two attempts of one.", words="ids"),
     "stats": Entry(section="Look", help="Count and time what ran: rates, percentiles, failures."),
-    "reschedule": Entry(section="Act", help="Move the due time of executions.", words="ids"),
+    "reschedule": Entry(section="Act", help="Move the due time of executions.", words="ids", filters=True),
     "cancel": Entry(
-        section="Act", help="Cancel executions, or abort running ones with --force.", words="ids"
+        section="Act",
+        help="Cancel executions, or abort running ones with --force.",
+        words="ids",
+        filters=True,
     ),
-    "rerun": Entry(section="Act", help="Run executions again, as new ones.", words="ids"),
+    "rerun": Entry(section="Act", help="Run executions again, as new ones.", words="ids", filters=True),
     "capture": Entry(section="Act", help="Write a pytest from an execution.", words="ids"),
     "pause": Entry(section="Act", help="Start no more executions of a function, or of any.", words="name"),
     "resume": Entry(

@@ -36,8 +36,12 @@ def complete(session: Session, instruction: str) -> int:
 
 
 def quick(session: Session, line: Line) -> Sequence[Candidate] | None:
-    """A command's name, or its words where no option is in the way; None where more has to be known."""
+    """A command's name, the value of a filter, or words where no option is in the way; None where more has to
+    be known."""
     words, current = line
+    values = _of_filter(session, line)
+    if values is not None:
+        return values
     if current.startswith("-") or any(word.startswith("-") for word in words):
         return None
     if not words:
@@ -48,6 +52,21 @@ def quick(session: Session, line: Line) -> Sequence[Candidate] | None:
     if kind == "name" and len(words) == 1:
         return [Candidate(*pair) for pair in function_names(session, current)]
     return None
+
+
+def _of_filter(session: Session, line: Line) -> Sequence[Candidate] | None:
+    """The values of a filter, after its name and a space or `=`."""
+    words, current = line
+    if not words or words[0] not in COMMANDS or not COMMANDS[words[0]].filters or "--" in words:
+        return None
+    option, equals, start = current.partition("=")
+    if not (equals and option.startswith("--")):
+        option, equals, start = words[-1], "", current
+    values = filter_values(session, option, start)
+    if values is None:
+        return None
+    prefix = option + equals if equals else ""
+    return [Candidate(prefix + value, text) for value, text in values]
 
 
 def thorough(session: Session, line: Line) -> Sequence[Candidate]:
@@ -66,6 +85,20 @@ def thorough(session: Session, line: Line) -> Sequence[Candidate]:
 
 
 # --- what there is ------------------------------------------------------------------------------
+
+
+def filter_values(session: Session, option: str, incomplete: str) -> list[tuple[str, str]] | None:
+    """What may follow `--state` and the like; None for an option that takes anything."""
+    if option == "--function":
+        return function_names(session, incomplete)
+    if option == "--executed-by":
+        return execution_ids(session, incomplete)
+    if option not in ("--state", "--error-code"):
+        return None
+    from defer_client.models import ErrorCode, State
+
+    kind = State if option == "--state" else ErrorCode
+    return [(member.value, "") for member in kind if member.value.startswith(incomplete)]
 
 
 def function_names(session: Session, incomplete: str) -> list[tuple[str, str]]:

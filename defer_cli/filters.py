@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click import UsageError
@@ -18,7 +18,9 @@ from defer_cli.registry import DeferCommand
 from defer_cli.session import Session
 from defer_client.durations import parse_when
 from defer_client.models import ErrorCode, ExecutionFilters, Interval, State
-from defer_emulator.operations import Search
+
+if TYPE_CHECKING:  # to complete or to explain the options takes none of it
+    from defer_emulator.operations import Search
 
 KEY = "defer_cli.filters"  # where a parsed command line keeps the options below
 
@@ -62,16 +64,9 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from defer_cli.completing import execution_ids, function_names
+    from defer_cli.completing import filter_values
 
-    if param.name == "function":
-        found = function_names(ctx.obj, incomplete)
-    elif param.name == "executed_by":
-        found = execution_ids(ctx.obj, incomplete)
-    else:
-        kinds: dict[str | None, type[Enum]] = {"state": State, "error_code": ErrorCode}
-        members = list(kinds[param.name]) if param.name in kinds else []
-        found = [(member.value, "") for member in members if member.value.startswith(incomplete)]
+    found = filter_values(ctx.obj, param.opts[0], incomplete) or ()
     return [CompletionItem(value, help=text) for value, text in found]
 
 
@@ -80,6 +75,8 @@ def chosen(ctx: click.Context) -> Search:
 
     Raises `UsageError`, `InvalidDuration`, and what resolving an id raises.
     """
+    from defer_emulator.operations import Search
+
     given = ctx.meta[KEY]
     session: Session = ctx.obj
     functions: Sequence[str] = given["function"]

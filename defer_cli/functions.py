@@ -73,8 +73,24 @@ def _merge(
     return found
 
 
+def set_paused(session: Session, name: str | None, *, paused: bool) -> str | None:
+    """Pause or resume the function that a typed name means, or all; its name. Raises `UnknownFunction`."""
+    operations = session.operations
+    if name is not None:
+        try:
+            name = session.call(operations.find_function(name)).spec.name
+        except UnknownFunction:
+            source = _find_file(session, name)
+            if source is None or _parse(source) is None:
+                raise _unknown(session, name, source) from None
+            session.call(operations.remember(_stand_in(source)))  # no emulator has loaded it yet
+            name = source.function
+    session.call(operations.pause(name) if paused else operations.resume(name))
+    return name
+
+
 def _stand_in(source: SourceFile) -> FunctionSpec:
-    """What the source tells of a function that does not import."""
+    """What the source tells of a function that was not imported, or cannot be."""
     parsed = _parse(source)
     cron = parsed.expression.value if parsed and parsed.expression else None
     return FunctionSpec(
@@ -84,6 +100,7 @@ def _stand_in(source: SourceFile) -> FunctionSpec:
         line=parsed.place.line if parsed else 1,
         kind=parsed.kind if parsed else "background",
         cron=cron if isinstance(cron, str) else None,
+        parameters=tuple((parsed and parsed.parameters) or ()),
     )
 
 

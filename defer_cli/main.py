@@ -55,7 +55,7 @@ def _invoke(given: list[str], session: object) -> int:
     from defer_cli.registry import root_command
 
     try:
-        with root_command().make_context("defer", given, obj=session) as context:
+        with root_command().make_context("defer", [*given], obj=session) as context:  # it takes words away
             return int(root_command().invoke(context) or OK)
     except Exit as end:  # --help, for one
         return end.exit_code

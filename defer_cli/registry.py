@@ -146,7 +146,7 @@ def load(name: str) -> click.Command:
 @lru_cache(maxsize=1)
 def root_command() -> click.Group:
     version = click.Option(
-        ["--version", "-V"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+        ["--version", "-V"], is_flag=True, expose_value=False, callback=_show_version,
         help="Print the version and stop.",
     )  # fmt: skip
     return RootGroup(
@@ -201,7 +201,11 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: Any) -> No
     if value:
         from defer_client import __version__
 
-        ctx.obj.output.line(f"defer {__version__}")
+        output = ctx.obj.output
+        if output.is_text:
+            output.line(f"defer {__version__}")
+        else:
+            output.value({"version": __version__})
         ctx.exit()
 
 

@@ -32,13 +32,13 @@ async def resolve(backend: Backend, text: str) -> str:
     """
     if parse_id(text) is not None:
         return text
-    if text in ("@last", "@last-failed"):
-        states = [State.FAILED] if text == "@last-failed" else []
+    head, dot, attempt = text.lower().partition(".")
+    if head in ("@last", "@last-failed"):
+        states = [State.FAILED] if head == "@last-failed" else []
         page = await backend.list_executions(Page(first=1), ExecutionFilters(states=states))
         if page.data:
-            return page.data[0].id
+            return page.data[0].id + dot + attempt
         raise ExecutionNotFound(f"{text}: there is no such execution", hint="see what there is: defer list")
-    head, dot, attempt = text.lower().partition(".")
     found: list[str] = []
     if len(head) >= SHORTEST:
         async for execution in _latest(backend, ExecutionFilters(), LOOKED_AT):

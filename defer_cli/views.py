@@ -182,7 +182,7 @@ def function_to_json(function: RegisteredFunction) -> dict[str, Any]:
     spec = function.spec
     return {
         "name": spec.name,
-        "id": function.id,
+        "id": function.id or None,  # None before the project has its file, which decides on them
         "kind": spec.kind,
         "cron": spec.cron,
         "file": spec.file,

@@ -93,13 +93,17 @@ class InlineBackend:
 
     async def cancel_execution(self, execution_id: str, *, force: bool = False) -> Execution:
         execution = self._find(execution_id).outcome.execution
-        raise ExecutionNotCancellable(f"execution {execution.id} has finished: it is {execution.state}")
+        raise ExecutionNotCancellable(
+            f"execution {execution.id} has finished: its state is {execution.state}"
+        )
 
     async def reschedule_execution(
         self, execution_id: str, when: timedelta | datetime | None = None
     ) -> Execution:
         execution = self._find(execution_id).outcome.execution
-        raise ExecutionNotReschedulable(f"execution {execution.id} has finished: it is {execution.state}")
+        raise ExecutionNotReschedulable(
+            f"execution {execution.id} has finished: its state is {execution.state}"
+        )
 
     async def rerun_execution(self, execution_id: str) -> Execution:
         run = self._find(execution_id)

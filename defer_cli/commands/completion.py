@@ -28,4 +28,8 @@ def completion(
       defer completion fish > ~/.config/fish/completions/defer.fish
     """
     session: Session = ctx.obj
-    session.output.out.write(SCRIPTS[shell.value])
+    script = SCRIPTS[shell.value]
+    if session.output.is_text:
+        session.output.out.write(script)
+    else:
+        session.output.value({"shell": shell.value, "script": script})

@@ -12,6 +12,7 @@ import typer
 
 from defer_cli.registry import WorkerCommand
 from defer_cli.session import Session
+from defer_client.errors import Conflict
 
 if TYPE_CHECKING:
     from defer_cli.hosting import Address, Host
@@ -67,6 +68,7 @@ def execute(
     root = session.root
     running = running_emulator(root)
     if running is not None:
+        _refuse_choices(running, "--python" if session.python is not None else "--port" if port else "")
         token = session.config.token or session.environment.get("DEFER_TOKEN", "")
         _say_whose(session, running)
         return _run(session, command, Address(url=running.url, token=token))[0]
@@ -86,6 +88,16 @@ def execute(
         return code
     session.output.error("emulator_ended", "the emulator has ended before the command did")
     return code or FAILED
+
+
+def _refuse_choices(running: Presence, option: str) -> None:
+    """What was decided when the emulator started cannot be asked of it now."""
+    if option:
+        raise Conflict(
+            f"an emulator serves this project already, and {option} is for a new one: {running.url}, "
+            f"process {running.pid}",
+            hint=f"leave {option} out to use that one, or stop it first: kill {running.pid}",
+        )
 
 
 def _say_whose(session: Session, running: Presence) -> None:

@@ -21,6 +21,14 @@ from defer_client.errors import Conflict
 from defer_client.wire import time_to_json
 
 CRON_LINE = '"0 8 * * *"'  # of the template
+CRON_BY_WORD = {  # in the name: what it says is what it does
+    "hourly": "0 * * * *",
+    "weekly": "0 8 * * MON",
+    "monthly": "0 8 1 * *",
+    "quarterly": "0 8 1 1,4,7,10 *",
+    "yearly": "0 8 1 1 *",
+    "annually": "0 8 1 1 *",
+}
 TEST_START = datetime(2030, 1, 1, 7, 59, tzinfo=timezone.utc)  # of its test: a minute before it fires
 UPCOMING = 5
 
@@ -76,7 +84,7 @@ def new(
     if name is None:
         raise UsageError("Missing argument 'NAME'.", ctx=ctx)
     name = function_name(name)
-    expression = _expression(cron, template)
+    expression = _expression(name, cron, template)
     kind = template or (Template.cron if cron is not None else Template.background)
     place = _place(session, folder)
     module = ".".join([*_packages(place), name])
@@ -89,10 +97,11 @@ def new(
     _tell(session, name, created, expression if kind is Template.cron else None)
 
 
-def _expression(cron: str | None, template: Template | None) -> str:
-    """The schedule, checked. Raises `UsageError`."""
+def _expression(name: str, cron: str | None, template: Template | None) -> str:
+    """The schedule, checked; a daily one if none is given and the name says nothing. Raises `UsageError`."""
     if cron is None:
-        return CRON_LINE.strip('"')
+        by_name = (CRON_BY_WORD[word] for word in name.split("_") if word in CRON_BY_WORD)
+        return next(by_name, CRON_LINE.strip('"'))
     if template not in (None, Template.cron):
         raise UsageError(f"--cron makes a cron: it does not go with --template {template.value}")
     from defer_emulator.domain.cron import upcoming, validate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from defer_cli.functions import set_paused
 from defer_cli.parameters import FunctionNameOrAll
 from defer_cli.session import Session
 
@@ -26,10 +27,7 @@ def resume(ctx: typer.Context, name: FunctionNameOrAll = None) -> None:
 
 
 def _set(session: Session, name: str | None, *, paused: bool) -> None:
-    operations = session.operations
-    if name is not None:
-        name = session.call(operations.find_function(name)).spec.name
-    session.call(operations.pause(name) if paused else operations.resume(name))
+    name = set_paused(session, name, paused=paused)
     verb = "paused" if paused else "resumed"
     if session.output.is_text:
         session.output.line(f"{verb} {name or 'everything'}")

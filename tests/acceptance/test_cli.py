@@ -381,6 +381,53 @@ def test_pause_and_resume_show_in_the_functions(project: TempProject) -> None:
     assert project.run("pause", "nobody", check=False).returncode == 3
 
 
+def test_a_function_can_be_paused_before_any_emulator_has_loaded_it(project: TempProject) -> None:
+    for typed, name in (("greet", "greet"), ("Report", "report")):
+        assert project.json("pause", typed) == {"function": name, "paused": True}
+    rows = {row["name"]: row for row in project.json("functions")["data"]}
+    assert {name for name, row in rows.items() if row["paused"]} == {"greet", "report"}
+    assert rows["report"]["kind"] == "cron"
+    unknown = project.run("pause", "gret", check=False)
+    assert unknown.returncode == 3
+    assert "did you mean greet?" in unknown.stderr
+    project.run("resume", "report")
+    with project.dev("--port", "0").ready():
+        greet, add = project.call("greet", "Ada"), project.call("add", "1", "2")
+        project.wait_for(add, "succeed")
+        assert project.json("why", greet)["reason"] == "paused"
+        assert project.json("functions")["data"][2]["cron"] == "0 8 * * MON"
+
+
+def test_version_and_completion_are_json_on_request(tmp_path: Path) -> None:
+    for words in (("--version", "-o", "json"), ("--output=json", "--version"), ("-o", "jsonl", "-V")):
+        assert set(json.loads(defer(tmp_path, *words).stdout)) == {"version"}
+    found = json.loads(defer(tmp_path, "completion", "fish", "-o", "json").stdout)
+    assert found == {"shell": "fish", "script": defer(tmp_path, "completion", "fish").stdout}
+
+
+def test_a_word_that_is_none_of_the_choices_says_which_there_are(tmp_path: Path) -> None:
+    for words, told in (
+        (["completion"], "Missing argument 'SHELL': take one of bash, zsh, fish"),
+        (
+            ["completion", "zhs"],
+            "Invalid value for 'SHELL': 'zhs' is not one of 'bash', 'zsh', 'fish'; did you",
+        ),
+        (["snapshot"], "Missing argument 'ACTION': take one of save, list, restore, fork, delete"),
+    ):
+        done = defer(tmp_path, *words)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {told}")
+
+
+@pytest.mark.parametrize("words", [["-o", "json", "--nope"], ["-o", "json", "-C"], ["-o", "json", "lsit"]])
+def test_what_the_root_cannot_read_is_an_error_in_the_format_asked_for(
+    tmp_path: Path, words: list[str]
+) -> None:
+    done = defer(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert set(json.loads(done.stderr)) == {"error", "message", "hint"}
+
+
 # --- init, new, check -------------------------------------------------------------------------
 
 

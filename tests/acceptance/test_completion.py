@@ -123,3 +123,30 @@ def test_the_quick_answers_are_those_of_the_commands_themselves(project: TempPro
         assert [one.value for one in found] == [one.value for one in thorough(session, line)]
     else:
         assert found is None
+
+
+@pytest.mark.parametrize("command", [name for name, entry in COMMANDS.items() if entry.filters])
+@pytest.mark.parametrize(
+    "typed",
+    ["--state |", "--state su|", "--state=fa|", "--error-code |", "--function gr|", "--executed-by |"],
+)
+def test_the_values_of_filters_wait_for_no_command_and_are_those_it_takes(
+    project: TempProject, command: str, typed: str
+) -> None:
+    session = Session(Output(sys.stdout, sys.stderr, {}), {}, project.root)
+    *words, current = typed[:-1].split(" ")
+    line = Line([command, *words], current)
+    found = quick(session, line)
+    assert found
+    assert [(one.value, one.help) for one in found] == [
+        (one.value, one.help) for one in thorough(session, line)
+    ]
+
+
+def test_what_takes_any_value_and_what_follows_two_dashes_is_left_to_the_command(
+    project: TempProject,
+) -> None:
+    session = Session(Output(sys.stdout, sys.stderr, {}), {}, project.root)
+    for words in (["list", "--since"], ["list", "--"], ["logs", "--", "--state"], ["dev", "--state"]):
+        assert quick(session, Line(words, "")) is None
+    assert quick(session, Line(["list"], "--sta")) is None

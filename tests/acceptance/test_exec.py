@@ -103,6 +103,11 @@ def test_one_that_runs_already_is_used_and_goes_on(project: TempProject) -> None
         assert str(dev.pid) in done.stderr
         with urllib.request.urlopen(f"{dev.url}/health") as answer:
             assert answer.status == 200
+        for words in (("--python", sys.executable), ("--port", "4567")):
+            refused = project.run("exec", *words, "--", "echo", "ran", check=False)
+            assert (refused.returncode, refused.stdout) == (4, "")
+            assert f"{words[0]} is for a new one" in refused.stderr
+            assert f"kill {dev.pid}" in refused.stderr
 
 
 def test_what_cannot_be_started_says_so(project: TempProject) -> None:

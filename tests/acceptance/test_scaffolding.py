@@ -15,6 +15,7 @@ import pytest
 
 from defer_cli.templates import DESCRIPTIONS
 from defer_emulator.config import parse_toml
+from defer_emulator.project.rules import FREQUENCIES
 from tests.projects import defer
 
 pytestmark = pytest.mark.acceptance
@@ -244,6 +245,14 @@ def scaffolded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_new_writes_passes_check(scaffolded: Path) -> None:
     done = defer(scaffolded, "check", "--output", "json")
     assert json.loads(done.stdout) == {"findings": []}
+
+
+def test_a_cron_runs_as_often_as_its_name_says(tmp_path: Path) -> None:
+    init(tmp_path)
+    for word in FREQUENCIES:
+        assert defer(tmp_path, "new", f"{word}_report", "--template", "cron", "--test").returncode == 0
+    assert json.loads(defer(tmp_path, "check", "-o", "json").stdout) == {"findings": []}
+    assert '"0 8 * * MON"' in (tmp_path / "defer" / "weekly_report.py").read_text()
 
 
 def test_what_new_writes_passes_ruff(scaffolded: Path) -> None:

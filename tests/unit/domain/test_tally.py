@@ -156,3 +156,12 @@ def test_without_durations_there_are_no_percentiles_and_negative_ones_are_none_a
     assert percentiles([]) is None
     found = percentiles([-5 * SECOND])
     assert found is not None and found.p50 == found.highest == 0
+
+
+def test_a_failure_that_nobody_of_ours_wrote_spoils_nothing() -> None:
+    tally = Tally("")
+    rows = [ended(number, NOW, state="failed") for number in range(4)]
+    texts = ("{}", "[]", "not JSON", FAILURE)
+    tally.add([(*row[:8], text) for row, text in zip(rows, texts, strict=True)], older=False)
+    assert tally.counts["job", "failed"] == 4
+    assert [group.functions.total() for group in tally.groups.values()] == [1]

@@ -124,6 +124,21 @@ def test_it_is_consistent_while_others_write(world: World, kept: Snapshots, appl
         connection.close()
 
 
+def test_the_draft_of_a_process_that_was_killed_goes_with_the_next_snapshot(
+    world: World, kept: Snapshots
+) -> None:
+    folder = kept.save(world.store, "first").path.parent
+    left, used, new = (folder / f".draft-{name}" for name in ("left", "used", "new"))
+    for draft in (left, used, new):
+        draft.mkdir()
+        (draft / "first.db").write_text("half")
+    for draft in (left, used):
+        os.utime(draft, (0, 0))
+    with snapshots._locked(used):
+        kept.save(world.store, "second")
+    assert set(folder.glob(".draft-*")) == {used, new}
+
+
 def test_what_ran_is_interrupted_by_the_next_emulator(world: World, kept: Snapshots) -> None:
     execution = world.enqueue()
     (running,) = world.claim().started
@@ -143,6 +158,7 @@ def test_a_copy_of_an_older_version_is_brought_up_to_date(world: World, kept: Sn
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('faults', 'foreground')"
     ).fetchall():
         connection.execute(f"DROP TABLE {name}")
+    connection.execute("DROP INDEX executions_by_rerun")
     connection.execute("PRAGMA user_version = 2")
     connection.close()
     (listed,) = kept.all()

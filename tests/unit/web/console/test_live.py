@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from defer_client.models import Call
 from defer_emulator.web.console import updates
+from tests.unit.web.console.browser import Browser
 from tests.unit.web.world import World
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +38,8 @@ class Stream:
             assert chunk.endswith("\n\n")
             names = [line[7:] for line in chunk.splitlines() if line.startswith("event: ")]
             if names:
-                assert "data:" in chunk.splitlines()  # without it, a browser tells nobody
+                assert "\ndata:" in chunk  # without it, a browser tells nobody
+                self.data = chunk.partition("\ndata: ")[2].strip()  # of the latest event
                 return names[0]
 
 
@@ -70,6 +73,18 @@ async def test_a_change_of_the_file_is_told(world: World) -> None:
         assert "content-length" not in stream.head
         await world.backend.enqueue(Call(function_name="send_mail"))
         assert await stream.event() == "changed"
+
+
+async def test_a_page_learns_from_the_first_event_what_it_has_missed(world: World, browser: Browser) -> None:
+    shown = re.search('data-state-shown="([^"]+)"', await browser.text("/"))
+    assert shown is not None
+    async with listening(world.app()) as (stream, _):
+        await stream.event()
+        assert stream.data == shown[1]
+    await world.backend.enqueue(Call(function_name="send_mail"))
+    async with listening(world.app()) as (stream, _):
+        await stream.event()
+        assert stream.data != shown[1]
 
 
 async def test_what_no_file_holds_is_told_too(world: World) -> None:
