@@ -195,6 +195,27 @@ def test_arguments_that_fill_no_message_follow_through_the_channel(tmp_path: Pat
     play(tmp_path, scenario, size=source)
 
 
+def test_long_arguments_taken_back_from_a_busy_worker_run_once(tmp_path: Path) -> None:
+    source = """
+    def tells(path, number, text):
+        with open(path, "a") as file:
+            file.write(f"{number}\\n")
+        return number
+    """
+    path = tmp_path / "told"
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        slow = await start_many(pool, "sleeps", LANES, 0.2)
+        given = [await pool.start("tells", str(path), number, "x" * 100_000) for number in range(4)]
+        for sequence in slow:
+            await pool.end_of(sequence)
+        given += [await pool.start("tells", str(path), number, "x" * 100_000) for number in range(4, 12)]
+        assert [(await pool.end_of(sequence)).result for sequence in given] == [str(n) for n in range(12)]
+        assert sorted(map(int, path.read_text().split())) == list(range(12))
+
+    play(tmp_path, scenario, sleeps=SLEEPS, tells=source)
+
+
 def test_after_a_stop_the_pool_knows_what_was_never_begun(tmp_path: Path) -> None:
     source = "import time\ndef begins():\n    print('begun')\n    time.sleep(30)"
     stopped: list[tuple[PoolUnderTest, list[int]]] = []

@@ -15,7 +15,7 @@ from defer_client.models import Failure
 from defer_emulator.domain.jobs import End, Job
 from defer_emulator.runner import growth
 from defer_emulator.runner.connection import Connection, readable
-from defer_emulator.runner.frames import Frame, Raised, Returned, Run
+from defer_emulator.runner.frames import LONGEST_JOB, ON_CHANNEL, Frame, Raised, Returned, Run, packet
 from defer_emulator.runner.output import AttemptOutput, Stream
 from defer_emulator.runner.pace import DEPTH, PATIENCE
 from defer_emulator.runner.queue import JobQueue
@@ -38,6 +38,7 @@ class RunningJob:
     ended: Returned | Raised | None = None  # what it has said
     fate: tuple[End, Failure | None] | None = None  # decided here: it is being killed
     is_long: bool = False  # see `WorkerProcess.leaves_the_cpu`
+    is_alone: bool = False  # see `WorkerProcess.give`
 
     @property
     def may_be_followed(self) -> bool:
@@ -105,9 +106,19 @@ class WorkerProcess:
     # --- jobs -------------------------------------------------------------------------------
 
     def give(self, job: RunningJob) -> None:
-        """Let it run the job, after those that it has. Raises `OSError` when there is no room."""
-        if not self._jobs.put(job.run):
+        """Let it run the job, after those that it has. Raises `OSError` when there is no room.
+
+        What goes through the channel cannot be taken back: it is given to an idle worker only, and alone.
+        """
+        data = packet(job.run)
+        if len(data) <= LONGEST_JOB:
+            self._jobs.put(data)
+        elif self.running is None:
+            job.is_alone = True
+            self._jobs.put(ON_CHANNEL)
             self.connection.send(job.run)
+        else:
+            raise BlockingIOError("too long to wait behind another job")
         self.queued.append(job)
 
     def takes_more(self, now: float) -> bool:
@@ -116,7 +127,7 @@ class WorkerProcess:
         if job is None or job.waits or job.fate is not None or now - job.begun >= PATIENCE:
             return False
         last = self.queued[-1] if self.queued else job
-        return last.may_be_followed and len(self.queued) < DEPTH - 1
+        return last.may_be_followed and not last.is_alone and len(self.queued) < DEPTH - 1
 
     def take_back(self) -> list[RunningJob]:
         """Of its jobs, those that it has not begun. It cannot begin them any more."""

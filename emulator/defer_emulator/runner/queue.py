@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 
-from defer_emulator.runner.frames import LONGEST_JOB, ON_CHANNEL, QUEUE_KIND, Run, packet
+from defer_emulator.runner.frames import QUEUE_KIND
 
 _ENOUGH = 16  # bytes of a message, to see that there is one
 
@@ -22,15 +22,12 @@ class JobQueue:
         """A descriptor for the fork server."""
         return self._theirs.dup().detach()
 
-    def put(self, run: Run) -> bool:
-        """Give it to the worker. False: it is too long for a message and must follow through the channel.
+    def put(self, message: bytes) -> None:
+        """Give it to the worker: a job, or the word that one comes through the channel.
 
         Raises `OSError` when there is no room.
         """
-        data = packet(run)
-        fits = len(data) <= LONGEST_JOB
-        self._ours.send(data if fits else ON_CHANNEL)
-        return fits
+        self._ours.send(message)
 
     def take_back(self) -> int:
         """Remove what the worker has not begun: how many, always the latest ones."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from defer_emulator.runner.frames import LONGEST_JOB, ON_CHANNEL, QUEUE_KIND, Run, decode
+from defer_emulator.runner.frames import LONGEST_JOB, QUEUE_KIND, Run, decode, packet
 from defer_emulator.runner.queue import JobQueue
 
 RUN = Run(
@@ -48,7 +48,7 @@ def ends() -> Iterator[Ends]:
 
 def put(ends: Ends, *ids: str) -> None:
     for one in ids:
-        assert ends.pool.put(replace(RUN, execution_id=one))
+        ends.pool.put(packet(replace(RUN, execution_id=one)))
 
 
 def test_a_worker_gets_one_job_at_a_time_in_their_order(ends: Ends) -> None:
@@ -68,11 +68,6 @@ def test_what_it_has_not_begun_can_be_taken_back(ends: Ends) -> None:
     assert decode(ends.next()) == replace(RUN, execution_id="d")
 
 
-def test_a_job_that_is_too_long_is_announced(ends: Ends) -> None:
-    assert not ends.pool.put(replace(RUN, arguments="x" * LONGEST_JOB))
-    assert ends.next() == ON_CHANNEL
-
-
 def test_the_worker_sees_the_end_after_what_it_was_given(ends: Ends) -> None:
     put(ends, "a")
     ends.pool.close()
@@ -83,4 +78,4 @@ def test_the_worker_sees_the_end_after_what_it_was_given(ends: Ends) -> None:
 def test_a_full_queue_says_so(ends: Ends) -> None:
     with pytest.raises(OSError):
         for _ in range(os.sysconf("SC_PAGE_SIZE")):
-            ends.pool.put(replace(RUN, arguments="x" * 10_000))
+            ends.pool.put(packet(replace(RUN, arguments="x" * 10_000)))
