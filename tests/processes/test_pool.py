@@ -15,6 +15,7 @@ import pytest
 
 from defer_client.models import ErrorCode
 from defer_emulator.domain.jobs import JobEnd
+from defer_emulator.runner.frames import LONGEST_JOB
 from defer_emulator.workers import tree
 from tests.processes.pools import PoolUnderTest, running_pool, write_functions
 
@@ -266,6 +267,22 @@ def test_kill_ends_uncooperative_code_with_its_daemons(tmp_path: Path) -> None:
         assert all(is_gone(pid) for pid in pids)
 
     play(tmp_path, {"job": UNCOOPERATIVE}, scenario)
+
+
+def test_one_that_is_killed_before_its_worker_has_taken_it_never_runs(tmp_path: Path) -> None:
+    source = "import os\ndef job(path, _padding=''):\n    open(path, 'a').close()\n    return os.getpid()"
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        for padding in ("", " " * LONGEST_JOB):  # which goes another way
+            worker = int((await pool.run("job", os.devnull)).result or "")
+            os.kill(worker, signal.SIGSTOP)
+            sequence = await pool.start("job", str(tmp_path / "told"), padding)
+            pool.pool.kill(sequence)
+            assert (await pool.end_of(sequence)).end == "killed"
+            await pool.run("job", os.devnull)
+        assert not (tmp_path / "told").exists()
+
+    play(tmp_path, {"job": source}, scenario, warm=1)
 
 
 def test_deadline_ends_the_attempt(tmp_path: Path) -> None:

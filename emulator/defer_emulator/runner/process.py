@@ -130,12 +130,18 @@ class WorkerProcess:
         return last.may_be_followed and not last.is_alone and len(self.queued) < DEPTH - 1
 
     def take_back(self) -> list[RunningJob]:
-        """Of its jobs, those that it has not begun. It cannot begin them any more."""
+        """Of its jobs, those that it has not begun. It cannot begin them any more.
+
+        One whose end is decided stays: it ends with the worker, begun or not.
+        """
         count = self._jobs.take_back()
         jobs = [*([] if self.running is None else [self.running]), *self.queued]
         begun, back = jobs[: len(jobs) - count], jobs[len(jobs) - count :]
-        if self.running in back:
-            self.running = None
+        if self.running is not None and self.running in back:
+            if self.running.fate is not None:
+                back.remove(self.running)
+            else:
+                self.running = None
         self.queued = deque(job for job in begun if job is not self.running)
         return back
 
