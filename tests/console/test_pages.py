@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.console.browser import (
     Tab,
@@ -114,6 +115,19 @@ def test_a_page_says_where_one_is_lies_still_and_fits_a_phone(
     assert_fits(shown)
     unfold(tab)
     assert_fits(shown)
+
+
+def test_an_age_that_grows_moves_nothing_beside_it(dev: Dev, open_tab: OpenTab, ids: dict[str, str]) -> None:
+    tab = open_tab(dev.url, viewport=PHONE)
+    tab.page.clock.install()
+    shown = tab.open(f"/executions/{ids['running']}")
+    shown.locator("#live[data-state=live]").wait_for()
+    places = "[...document.querySelectorAll('.facts dt')].map((one) => [one.offsetLeft, one.offsetTop])"
+    started = shown.locator(".facts div", has_text="Started").locator("time")
+    before, age = shown.evaluate(places), started.inner_text()
+    tab.page.clock.fast_forward("11:00:00")
+    expect(started).not_to_have_text(age)
+    assert shown.evaluate(places) == before
 
 
 def test_the_overview_leads_to_every_page(tab: Tab) -> None:
