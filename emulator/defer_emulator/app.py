@@ -157,7 +157,16 @@ class Emulator:
         return self._pool
 
     def _backend_for(self, parent: str) -> LocalBackend:
-        return LocalBackend(self._store, parent=parent, wake=self._scheduler.poke, shared=self._shared)
+        return self._backend(parent)
+
+    def _backend(self, parent: str | None = None) -> LocalBackend:
+        return LocalBackend(
+            self._store,
+            parent=parent,
+            wake=self._scheduler.poke,
+            wake_later=self._scheduler.poke_later,
+            shared=self._shared,
+        )
 
     def _operations(self) -> LocalOperations:
         return LocalOperations(
@@ -206,7 +215,7 @@ class Emulator:
             await self._pool.open()
             self._scheduler.recover()
             server, loaded = await self._start()
-            wake.listen(self._scheduler.poke)
+            wake.listen(self._scheduler.poke, self._scheduler.poke_later)
             write_presence(self._root, self._presence(server, wake))
             self._is_ready = True
             gc.freeze()  # what was imported stays: a collection need not look at it again and again
@@ -321,7 +330,7 @@ class Emulator:
             root=self._root,
             max_concurrency=config.max_concurrency,
         )
-        backend = LocalBackend(self._store, wake=self._scheduler.poke, shared=self._shared)
+        backend = self._backend()
         app = create_app(
             backend,
             self._operations(),

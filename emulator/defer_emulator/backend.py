@@ -58,12 +58,14 @@ def open_backend(root: Path, parent: str | None = None) -> LocalBackend:
 
     Raises `StateFileError`.
     """
-    return LocalBackend(Store.open(root), parent=parent, wake=Waker(root))
+    waker = Waker(root)
+    return LocalBackend(Store.open(root), parent=parent, wake=waker, wake_later=waker.later)
 
 
 class LocalBackend:
-    """Implements `Backend` over a store. `wake` is called after every write, to tell the scheduler; calls
-    that come at the same time share a transaction where there are `shared` writes."""
+    """Implements `Backend` over a store. `wake` is called after every write, to tell the scheduler, but
+    `wake_later` after a call that is not due yet; calls that come at the same time share a transaction where
+    there are `shared` writes."""
 
     def __init__(
         self,
@@ -71,12 +73,14 @@ class LocalBackend:
         *,
         parent: str | None = None,
         wake: Callable[[], None],
+        wake_later: Callable[[], None] | None = None,
         shared: SharedWrites | None = None,
     ) -> None:
         self._store = store
         self._shared = shared
         self._parent = parent
         self._wake = wake
+        self._wake_later = wake_later or wake
         self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Watcher] = WeakKeyDictionary()
 
     @property
@@ -129,7 +133,8 @@ class LocalBackend:
         else:
             with self._store.write() as tx:
                 execution = store(tx)
-        self._wake()
+        is_due = execution.scheduled_at <= execution.created_at
+        (self._wake if is_due else self._wake_later)()
         return execution
 
     def _refuse_deadlock(self, tx: Transaction, parent: str, function: str, concurrency: int) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 """Version of this file and of the datagrams that the socket takes."""
 
+DUE, LATER = b"\0", b"\1"
+"""What a datagram says: something was written, or only something that is not due yet."""
+
 _LOOK_AGAIN = 0.1  # seconds until a missing emulator is looked for again
 
 
@@ -116,7 +119,8 @@ def _start_time_by_ps(pid: int) -> str | None:
 class Waker:
     """Tells a project's emulator that there is something new. Costs some µs and never fails.
 
-    The emulator looks by itself too, a little later: a lost poke loses time and nothing else.
+    The emulator looks by itself too, a little later: a lost poke loses time and nothing else. `later` is for
+    what is not due yet, so that the emulator need not look at once.
     """
 
     def __init__(self, root: Path) -> None:
@@ -126,7 +130,13 @@ class Waker:
         self._looked = 0.0
 
     def __call__(self) -> None:
-        if self._path is not None and self._poke(self._path):
+        self._tell(DUE)
+
+    def later(self) -> None:
+        self._tell(LATER)
+
+    def _tell(self, word: bytes) -> None:
+        if self._path is not None and self._send(word, self._path):
             return
         now = time.monotonic()
         if self._path is None and now - self._looked < _LOOK_AGAIN:
@@ -134,17 +144,17 @@ class Waker:
         self._looked = now
         presence = read_presence(self._root)
         self._path = None if presence is None else presence.socket
-        if self._path is not None and not self._poke(self._path):
+        if self._path is not None and not self._send(word, self._path):
             self._path = None
 
-    def _poke(self, path: str) -> bool:
+    def _send(self, word: bytes, path: str) -> bool:
         import socket
 
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
         try:
-            self._socket.sendto(b"\0", path)
+            self._socket.sendto(word, path)
         except BlockingIOError:
             pass  # its queue is full of pokes that it has not read yet
         except OSError:

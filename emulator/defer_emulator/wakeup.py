@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from defer_emulator.presence import LATER
+
 FOLDER_PREFIX = "defer-"
 BURST = 64  # datagrams read in one go: one tick answers them all
 
@@ -24,14 +26,17 @@ class WakeSocket:
         self._socket.setblocking(False)
         self._socket.bind(str(self.path))
 
-    def listen(self, callback: Callable[[], None]) -> None:
-        """Call `callback` in the running event loop after each burst of datagrams."""
-        asyncio.get_running_loop().add_reader(self._socket, self._read, callback)
+    def listen(self, on_due: Callable[[], None], on_later: Callable[[], None]) -> None:
+        """Call one of them in the running event loop after each burst of datagrams: `on_later` where all of
+        them are about what is not due yet."""
+        asyncio.get_running_loop().add_reader(self._socket, self._read, on_due, on_later)
 
-    def _read(self, callback: Callable[[], None]) -> None:
+    def _read(self, on_due: Callable[[], None], on_later: Callable[[], None]) -> None:
+        callback = on_later
         for _ in range(BURST):
             try:
-                self._socket.recv(16)
+                if self._socket.recv(16) != LATER:
+                    callback = on_due
             except BlockingIOError:
                 break
         callback()

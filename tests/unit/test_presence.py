@@ -7,11 +7,17 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from defer_client.models import Call
+from defer_client.sync import run
+from defer_emulator.backend import open_backend
 from defer_emulator.presence import (
+    DUE,
+    LATER,
     Waker,
     is_alive,
     own_presence,
@@ -78,6 +84,15 @@ def test_a_waker_pokes_the_socket_that_the_note_names(root: Path) -> None:
         assert (receiver.recv(16), receiver.recv(16)) == (b"\0", b"\0")
         for _ in range(5_000):
             wake()  # a full queue is no trouble
+
+
+def test_a_waker_says_when_there_is_time(root: Path) -> None:
+    with listening(root / "wake") as receiver:
+        write_presence(root, own_presence("", str(root / "wake")))
+        backend = open_backend(root)
+        for delay in (timedelta(days=1), None):
+            run(backend.enqueue(Call(function_name="send", delay=delay)), immediate=True)
+            assert receiver.recv(16) == (LATER if delay else DUE)
 
 
 def test_a_waker_without_an_emulator_does_nothing(root: Path) -> None:

@@ -46,6 +46,7 @@ from defer_emulator.scheduler.waits import Answer, Waits
 POLL_INTERVAL = 0.05  # seconds: how late a lost wake-up may be noticed
 RETRY_INTERVAL = 1.0  # seconds between tries to write a file that cannot be written
 POKE_INTERVAL = 0.003  # seconds: how long a call may wait to be seen while every worker is busy
+LATER_INTERVAL = 0.01  # seconds: how long a call that is not due may wait to be seen
 FLOOD_INTERVAL = 0.003  # seconds: how long a call or an end may wait for others in a flood of short jobs
 BATCH_INTERVAL = 0.001  # seconds: how long an end may wait for others, while others run
 LOG_INTERVAL = 0.05  # seconds: how late a line that was printed can be read
@@ -241,9 +242,17 @@ class Scheduler:
         else:
             self._wake_within(POKE_INTERVAL)
 
+    def poke_later(self) -> None:
+        """Something was written that is not due yet. Many such calls share one tick."""
+        self._wake_within(LATER_INTERVAL)
+
     def _wake_within(self, seconds: float) -> None:
-        if self._later is None:
-            self._later = asyncio.get_running_loop().call_later(seconds, self.wake)
+        loop = asyncio.get_running_loop()
+        if self._later is not None:
+            if self._later.when() <= loop.time() + seconds:
+                return
+            self._later.cancel()
+        self._later = loop.call_later(seconds, self.wake)
 
     async def _poll(self) -> None:
         """The slow fallback: a wake-up that was lost costs 50 ms, not the execution."""

@@ -61,6 +61,7 @@ class Store:
         self._clock = clock or SystemClock()
         self._ids: IdSource | None = None  # made by the first transaction
         self._seen: tuple[int, EmulatedClock] | None = None  # the clock, at a version of the file
+        self._known: tuple[int, dict[str, RegisteredFunction]] | None = None  # functions, at another one
         with database.read() as connection:
             self.project_id: str = connection.execute(SQL["project"]).fetchone()["id"]
 
@@ -126,6 +127,8 @@ class Store:
             yield tx
         if tx.clock is not before:
             self._seen = None
+        if tx.has_changed_functions:
+            self._known = None
 
     def data_version(self) -> int:
         """A number that changes when another connection has written. Costs 3 µs."""
@@ -352,11 +355,16 @@ class Store:
 
     def function(self, name: str) -> RegisteredFunction | None:
         """The one of that exact name, without reading the others."""
-        from defer_emulator.store.registry import registered_of
+        version, seen = self._database.data_version(), self._known
+        if seen is None or seen[0] != version:
+            seen = self._known = version, {}
+        known = seen[1]
+        if name not in known:
+            from defer_emulator.store.registry import registered_of
 
-        for row in self._database.select(SQL["function"], (name,)):
-            return registered_of(row, self.project_id, all_paused=bool(row["all_paused"]))
-        return None
+            for row in self._database.select(SQL["function"], (name,)):
+                known[name] = registered_of(row, self.project_id, all_paused=bool(row["all_paused"]))
+        return known.get(name)
 
     def missed_crons(self, limit: int) -> list[MissedCron]:
         """Newest first."""

@@ -66,6 +66,7 @@ class Transaction:
         self.revision: int = row["revision"]
         self.all_paused = bool(row["paused"])
         self.clock = clock_of(row)
+        self.has_changed_functions = False
         self._lines = 0  # of logs, written so far
 
     @property
@@ -227,6 +228,7 @@ class Transaction:
 
     def pause(self, name: str | None, *, paused: bool) -> None:
         """Of one function, or of everything."""
+        self.has_changed_functions = True
         if name is None:
             self._connection.execute(SQL["pause_all"], (paused,))
         else:
@@ -243,6 +245,7 @@ class Transaction:
         if moved.at(self.real) < self.now:
             moved = EmulatedClock(offset=offset, frozen_at=frozen_at, epoch=self.clock.epoch + 1)
             self._connection.execute(SQL["rewind_crons"], (moved.at(self.real),))
+            self.has_changed_functions = True
         values = {"offset": moved.offset, "frozen_at": moved.frozen_at, "epoch": moved.epoch}
         self._connection.execute(SQL["set_clock"], values)
         self.clock = moved
@@ -308,8 +311,13 @@ class Transaction:
         return moment
 
     def claim(self, limits: Mapping[str, Limits], places: int, generation: int) -> Claim:
-        """Start due executions of the functions in `limits`, at most `places`, in their order."""
-        runnable = {} if self.all_paused else limits
+        """Start due executions of the functions in `limits`, at most `places`, in their order.
+
+        Nothing, while there is more to discard than one transaction does: it could be among that.
+        """
+        discard = self.next_discard()
+        is_behind = discard is not None and discard <= self.now
+        runnable = {} if self.all_paused or is_behind else limits
         claiming = Claiming(self._connection, now=self.now, revision=self.revision, limits=runnable)
         return claiming.claim(places, generation)
 
@@ -333,6 +341,7 @@ class Transaction:
 
     def cron_seen(self, function: str, minute: int) -> None:
         """Minutes up to this one never fire again."""
+        self.has_changed_functions = True
         self._connection.execute(SQL["cron_seen"], {"function": function, "minute": minute})
 
     def cron_missed(self, function: str, first: int, count: int) -> None:
@@ -341,10 +350,12 @@ class Transaction:
 
     def register(self, functions: Collection[FunctionSpec], broken: Mapping[str, BrokenFunction]) -> None:
         """Make the table of functions equal to the project; see the scheduler's port."""
+        self.has_changed_functions = True
         registry.register(self._connection, functions, broken, now=self.now)
 
     def remember(self, spec: FunctionSpec) -> None:
         """Take a function in that no emulator has loaded yet."""
+        self.has_changed_functions = True
         registry.remember(self._connection, spec)
 
     def functions(self) -> list[RegisteredFunction]:

@@ -110,6 +110,16 @@ class Bench:
 
         self._loop.run_until_complete(turn())
 
+    def turn(self, action: Any) -> None:
+        """Do something in the event loop, and let it turn without waiting for anything."""
+
+        async def turn() -> None:
+            action()
+            for _ in range(4):
+                await asyncio.sleep(0)
+
+        self._loop.run_until_complete(turn())
+
     def wait(self, **time: float) -> None:
         """Let time pass."""
         self.clock.advance(timedelta(**time))

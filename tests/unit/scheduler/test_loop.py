@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from defer_client.models import ErrorCode, State
+from defer_client.models import Call, ErrorCode, Execution, State
 from defer_client.retry import RetryPolicy
+from defer_client.sync import run
 from defer_emulator.notify.events import CronMissed, ExecutionChanged
 from tests.unit.scheduler.conftest import Bench
 
@@ -44,6 +46,27 @@ def test_a_delayed_execution_waits_until_it_is_due(bench: Bench) -> None:
     assert bench.states(execution) == ["created"]
     bench.wait(minutes=1)
     assert bench.states(execution) == ["started"]
+
+
+def test_a_call_that_is_due_does_not_wait_for_those_that_are_not(bench: Bench) -> None:
+    bench.function("add")
+    calls: list[Execution] = []
+
+    def enqueue(delay: timedelta, told: Callable[[], None]) -> None:
+        call = Call(function_name="add", delay=delay)
+        calls.append(run(bench.backend.enqueue(call), immediate=True))
+        told()
+
+    bench.turn(lambda: enqueue(timedelta(hours=1), bench.scheduler.poke_later))
+    assert not told(bench), "others may come"
+    bench.turn(lambda: enqueue(timedelta(), bench.scheduler.poke))
+    assert bench.states(*calls) == ["created", "started"]
+    assert told(bench) >= {one.id for one in calls}
+
+
+def told(bench: Bench) -> set[str]:
+    """The ids of those whose changes were told."""
+    return {event.id for event in bench.bus.events if isinstance(event, ExecutionChanged)}
 
 
 def test_due_time_comes_first_then_the_order_of_creation(bench: Bench) -> None:

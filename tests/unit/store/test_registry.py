@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from defer_client.retry import RetryPolicy
 from defer_emulator.clock import ManualClock
@@ -133,6 +134,35 @@ def test_a_clock_that_is_moved_back_begins_an_epoch_in_which_crons_count_anew(wo
         tx.set_clock(offset=0, frozen_at=None)
         assert tx.epoch == 1
     assert known(world, "tick").cron_after == world.clock.real()
+
+
+def test_a_function_that_was_looked_up_is_never_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / ".defer").mkdir()
+    mine, others = Store.open(tmp_path), Store.open(tmp_path)
+    assert mine.function("send") is None
+    for number, writer in enumerate((mine, others, mine, others), start=1):
+        with writer.write() as tx:
+            tx.register([spec("send", concurrency=number)], {})
+        for paused in (True, False):
+            with writer.write() as tx:
+                tx.pause("send" if number < 3 else None, paused=paused)
+            assert (found := mine.function("send")) is not None
+            assert (found.spec.concurrency, found.paused) == (number, paused)
+
+
+def test_a_function_that_was_looked_up_knows_what_its_cron_has_seen() -> None:
+    store = Store.in_memory(ManualClock())
+    with store.write() as tx:
+        tx.set_clock(offset=60 * MINUTE, frozen_at=None)
+        tx.register([spec("tick", cron="* * * * *")], {})
+    for change in (
+        lambda tx: tx.cron_seen("tick", tx.now + MINUTE),
+        lambda tx: tx.set_clock(offset=0, frozen_at=None),
+    ):
+        before = store.function("tick")
+        with store.write() as tx:
+            change(tx)
+        assert store.function("tick") == store.functions()[0] != before
 
 
 def test_functions_of_two_projects_have_different_ids() -> None:
