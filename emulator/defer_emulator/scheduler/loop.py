@@ -22,6 +22,7 @@ from defer_client.models import State
 from defer_client.retry import NO_RETRY, RetryPolicy
 from defer_emulator.domain import settlement
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
+from defer_emulator.scheduler.alarm import Alarm
 from defer_emulator.scheduler.clock_control import ClockControl
 from defer_emulator.scheduler.crons import CronTable, Due, fire
 from defer_emulator.scheduler.ports import (
@@ -51,7 +52,6 @@ FLOOD_INTERVAL = 0.003  # seconds: how long a call or an end may wait for others
 BATCH_INTERVAL = 0.001  # seconds: how long an end may wait for others, while others run
 LOG_INTERVAL = 0.05  # seconds: how late a line that was printed can be read
 PARKED_FOR = 0.05  # seconds without a request, after which who waits does nothing else, as far as can be told
-LONGEST_SLEEP = 60.0  # seconds: a machine clock that jumps is noticed at the latest then
 
 
 def _after_pause(latest: float) -> float:
@@ -115,10 +115,8 @@ class Scheduler:
         self._data_version = -1
         self._claiming = False
         self._troubled = False
-        self._soon: asyncio.Handle | None = None
-        self._later: asyncio.TimerHandle | None = None
         self._has_backlog = False  # something could have started, had there been a worker or a place
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._tick_now)
         self._poller: asyncio.Task[None] | None = None
         self._log_timer: asyncio.TimerHandle | None = None
         self._settled = asyncio.Event()
@@ -205,7 +203,8 @@ class Scheduler:
         """Stop as a crash does: nothing more is written. `recover` of another scheduler does the rest."""
         self._claiming = False
         self._serving.cancel()
-        for handle in (self._soon, self._later, self._timer, self._log_timer, self._poller):
+        self._alarm.cancel()
+        for handle in (self._log_timer, self._poller):
             if handle is not None:
                 handle.cancel()
 
@@ -229,30 +228,21 @@ class Scheduler:
 
     def wake(self) -> None:
         """Something may have to be done: tick at the end of this turn of the event loop."""
-        if self._soon is None:
-            self._soon = asyncio.get_running_loop().call_soon(self._tick_now)
+        self._alarm.at_once()
 
     def poke(self) -> None:
         """Another process has written. In a flood, or while nothing more could start, many such calls share
         one tick."""
         if self._pool.is_flooded:
-            self._wake_within(FLOOD_INTERVAL)
+            self._alarm.within(FLOOD_INTERVAL)
         elif self._pool.room and self._free_places():
             self.wake()
         else:
-            self._wake_within(POKE_INTERVAL)
+            self._alarm.within(POKE_INTERVAL)
 
     def poke_later(self) -> None:
         """Something was written that is not due yet. Many such calls share one tick."""
-        self._wake_within(LATER_INTERVAL)
-
-    def _wake_within(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        if self._later is not None:
-            if self._later.when() <= loop.time() + seconds:
-                return
-            self._later.cancel()
-        self._later = loop.call_later(seconds, self.wake)
+        self._alarm.within(LATER_INTERVAL)
 
     async def _poll(self) -> None:
         """The slow fallback: a wake-up that was lost costs 50 ms, not the execution."""
@@ -262,10 +252,6 @@ class Scheduler:
                 self.wake()
 
     def _tick_now(self) -> None:
-        self._soon = None
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
         try:
             self._tick()
         except StateFileError as error:
@@ -273,14 +259,7 @@ class Scheduler:
             if not self._troubled:
                 self._tell.trouble(error)
             self._troubled = True
-            self._sleep(RETRY_INTERVAL)
-
-    def _sleep(self, seconds: float | None) -> None:
-        """Tick again after so long at the latest; None: only when woken."""
-        if self._timer is not None:
-            self._timer.cancel()
-        delay = LONGEST_SLEEP if seconds is None else min(max(seconds, 0.0), LONGEST_SLEEP)
-        self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
+            self._alarm.after(RETRY_INTERVAL)
 
     # --- one tick -------------------------------------------------------------------------
 
@@ -454,7 +433,7 @@ class Scheduler:
             self._pool.want(waiting)
         if again_in is None and moments:
             again_in = self._store.emulated_delay(min(moments))
-        self._sleep(again_in)
+        self._alarm.after(again_in)
 
     # --- what the pool tells --------------------------------------------------------------
 
@@ -463,9 +442,9 @@ class Scheduler:
         if self._has_backlog and len(self._ended) >= len(self._active):
             self.wake()
         elif self._pool.is_flooded:
-            self._wake_within(FLOOD_INTERVAL)
+            self._alarm.within(FLOOD_INTERVAL)
         elif self._has_backlog and len(self._ended) < self._places_taken():
-            self._wake_within(BATCH_INTERVAL)
+            self._alarm.within(BATCH_INTERVAL)
         else:
             self.wake()
 

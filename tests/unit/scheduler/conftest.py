@@ -41,7 +41,7 @@ class Bench:
         self.backend = LocalBackend(self.store, wake=lambda: None)
         self.operations = LocalOperations(self.store, wake=lambda: None)
 
-    def _new_scheduler(self) -> Scheduler:
+    def _new_scheduler(self, **options: Any) -> Scheduler:
         return Scheduler(
             store=self.store,
             pool=self.pool.listen,
@@ -49,6 +49,7 @@ class Bench:
             backend_for=lambda parent: LocalBackend(self.store, parent=parent, wake=lambda: None),
             max_concurrency=self.max_concurrency,
             chance=lambda: 0.5,
+            **options,
         )
 
     # --- the project ----------------------------------------------------------------------
@@ -85,10 +86,10 @@ class Bench:
 
     # --- life -----------------------------------------------------------------------------
 
-    def start(self, max_concurrency: int = 100) -> None:
-        """A new emulator over the same file, that claims."""
+    def start(self, max_concurrency: int = 100, **options: Any) -> None:
+        """A new emulator over the same file, that claims; `options` are those of its scheduler."""
         self.max_concurrency = max_concurrency
-        self.scheduler = self._new_scheduler()
+        self.scheduler = self._new_scheduler(**options)
         self.scheduler.recover()
         self.load()
         self.do(self.scheduler.start)

@@ -207,7 +207,7 @@ class History:
                 return
             self._expect_crons()
             scheduler.wake()
-            while scheduler._soon is not None or scheduler._serving.is_busy:  # noqa: ASYNC110
+            while scheduler._alarm._soon is not None or scheduler._serving.is_busy:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             await asyncio.sleep(0)  # whoever waits for the tick
 

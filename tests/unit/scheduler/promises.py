@@ -9,7 +9,7 @@ from sqlite3 import Row
 from defer_client.models import State
 from defer_emulator.domain.jobs import Job
 from defer_emulator.domain.states import NEXT
-from defer_emulator.scheduler.loop import LONGEST_SLEEP
+from defer_emulator.scheduler.alarm import LONGEST_SLEEP
 from tests.unit.scheduler.history import History, next_minute
 
 ALLOWED = {(old.value, new.value) for (old, _), new in NEXT.items()}
@@ -198,7 +198,7 @@ class CheckedHistory(History):
             spec = ready[name].spec if name in ready else None
             if spec is not None and spec.cron and ready[name].status != "removed":
                 moments.append(next_minute(spec.cron, after))
-        assert self.scheduler is not None and self.scheduler._timer is not None
-        planned = self.scheduler._timer.when() - self.loop.time()
+        assert self.scheduler is not None and self.scheduler._alarm._due is not None
+        planned = self.scheduler._alarm._due.when() - self.loop.time()
         due = min(((moment - now) / 1_000_000 for moment in moments), default=LONGEST_SLEEP)
         assert planned <= max(due, 0.0) + 0.001, "it sleeps too long"
