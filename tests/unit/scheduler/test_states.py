@@ -26,12 +26,12 @@ LATER = timedelta(days=1)
 
 def enqueue(bench: Bench, name: str) -> Execution:
     """Without a tick of the scheduler."""
-    call = Call(function_name=name, discard_after=timedelta())
+    call = Call(function_name=name, discard_after=LATER)
     return run(bench.backend.enqueue(call), immediate=True)
 
 
 def created(bench: Bench) -> Execution:
-    """Due, and its `discard_after` has been reached too; the scheduler has not looked yet."""
+    """Due; the scheduler has not looked yet."""
     return enqueue(bench, "work")
 
 
@@ -133,6 +133,7 @@ def abort(bench: Bench, execution: Execution) -> None:
 
 
 def discard(bench: Bench, execution: Execution) -> None:
+    bench.clock.advance(LATER)
     with bench.store.write() as tx:
         tx.discard_due()
 

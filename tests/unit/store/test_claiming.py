@@ -7,6 +7,7 @@ from datetime import timedelta
 from defer_client.models import State
 from defer_emulator.domain.functions import BrokenFunction
 from defer_emulator.store.claiming import BACKLOG, Candidate, choose
+from defer_emulator.store.transaction import DISCARDED_AT_ONCE
 from tests.unit.store.world import SECOND, World, limits
 
 SOON = timedelta(seconds=10)
@@ -62,6 +63,17 @@ def test_what_waits_for_its_functions_limit_is_no_backlog(world: World) -> None:
     assert world.started() == []
     world.end(claim.started[0])
     assert len(world.started()) == 1
+
+
+def test_what_is_to_be_discarded_never_starts_however_much_it_is(world: World) -> None:
+    doomed = [world.enqueue(discard_after=timedelta(seconds=5)) for _ in range(DISCARDED_AT_ONCE + 1)]
+    wanted = world.enqueue()
+    world.clock.advance(SOON)
+    for started in ([], [wanted.id]):
+        with world.store.write() as tx:
+            tx.discard_due()
+            assert [running.id for running in tx.claim(world.functions, 100, 1).started] == started
+    assert set(world.states(*doomed)) == {"discarded"}
 
 
 def test_an_execution_that_is_being_aborted_holds_its_place(world: World) -> None:
