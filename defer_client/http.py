@@ -103,7 +103,7 @@ class HttpBackend:
 
     async def get_execution(self, execution_id: str) -> Execution:
         answer = await self._ask("GET", _path(execution_id))
-        return _read(_execution_or_attempt, answer, "data")
+        return _read(wire.execution_from_json, answer, "data")
 
     async def get_execution_result(self, execution_id: str) -> Json:
         answer = await self._results(execution_id)
@@ -278,16 +278,12 @@ def _is_local(url: str) -> bool:
 
 
 def _path(execution_id: str, part: str = "") -> str:
-    path = f"/executions/{quote(execution_id, safe='')}"
+    path = f"/executions/{quote(execution_id, safe='', errors='backslashreplace')}"
     return f"{path}/{part}" if part else path
 
 
 def _list_body(page: Page, filters: ExecutionFilters) -> dict[str, Any]:
     return {"page": wire.page_to_json(page), "filters": wire.filters_to_json(filters)}
-
-
-def _execution_or_attempt(data: Mapping[str, Any]) -> Execution:
-    return wire.attempt_from_json(data) if "generation" in data else wire.execution_from_json(data)
 
 
 def _json(answer: httpx.Response) -> Json:

@@ -207,7 +207,7 @@ def _matches(execution: Execution, filters: ExecutionFilters) -> bool:
         (not filters.states or execution.state in filters.states)
         and (not filters.function_ids or execution.function_id in filters.function_ids)
         and (not filters.error_codes or execution.error_code in filters.error_codes)
-        and (filters.executed_by is None or execution.executed_by == filters.executed_by)
+        and (not filters.executed_by or execution.executed_by == filters.executed_by)
         and _inside(execution.scheduled_at, filters.scheduled_at)
         and _inside(execution.started_at, filters.started_at)
         and all(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
 
-from defer_client.errors import InvalidRequest
+from defer_client.errors import InvalidDuration, InvalidRequest
 
 Json = Any
 """A JSON value: str, int, float, bool, None, a list of these or a dict from str to these."""
@@ -152,6 +152,10 @@ class Page:
         backward = self.last is not None or self.before is not None
         if forward and backward:
             raise InvalidRequest("page: give first and after, or last and before, not both")
+        for name in ("after", "before"):
+            cursor = getattr(self, name)
+            if not (cursor is None or isinstance(cursor, str)):
+                raise InvalidRequest(f"page.{name} must be a cursor of another page, not {cursor!r:.80}")
         for name in ("first", "last"):
             size = getattr(self, name)
             if size is None:
@@ -195,17 +199,27 @@ class PageOf(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """An interval of time, both ends included; a missing end is open."""
+    """An interval of time, both ends included; a missing end is open.
+
+    An end may be naive, which is UTC, or ISO text. Raises `InvalidRequest` for what is no moment.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            end = getattr(self, name)
+            if end is not None:
+                object.__setattr__(self, name, _moment(end, f"interval.{name}"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExecutionFilters:
     """Which executions to list. All given filters must match; an empty one matches everything.
 
-    States and error codes may be given as text. Raises `InvalidRequest` for unknown ones.
+    States and error codes may be given as text, and a single value in place of a list. Raises
+    `InvalidRequest` for what is unknown or of another type.
     """
 
     states: Sequence[State] = ()
@@ -218,10 +232,44 @@ class ExecutionFilters:
 
     def __post_init__(self) -> None:
         for name, kind in (("states", State), ("error_codes", ErrorCode)):
-            values = getattr(self, name)
+            values = _texts(getattr(self, name), name)
             try:
-                known = tuple(kind(value) for value in ([values] if isinstance(values, str) else values))
+                known = tuple(kind(value) for value in values)
             except ValueError:
                 expected = ", ".join(member.value for member in kind)
                 raise InvalidRequest(f"filters.{name}: {values!r}: each must be one of {expected}") from None
             object.__setattr__(self, name, known)
+        for name in ("scheduled_at", "started_at"):
+            if not isinstance(getattr(self, name), Interval | None):
+                raise InvalidRequest(f"filters.{name} must be an Interval, not {getattr(self, name)!r:.80}")
+        if not isinstance(self.executed_by, str | None):
+            raise InvalidRequest(f"filters.executed_by must be an id, not {self.executed_by!r:.80}")
+        object.__setattr__(self, "function_ids", _texts(self.function_ids, "function_ids"))
+        object.__setattr__(self, "metadata", _metadata(self.metadata))
+
+
+def _texts(given: Any, field: str) -> tuple[str, ...]:
+    """One text is a list of it: its characters are never meant."""
+    texts = () if given is None else (given,) if isinstance(given, str) else given
+    if isinstance(texts, Collection) and all(isinstance(text, str) for text in texts):
+        return tuple(texts)
+    raise InvalidRequest(f"filters.{field} must be a list of text, not {given!r:.80}")
+
+
+def _metadata(given: Any) -> dict[str, list[str]]:
+    pairs = {} if given is None else given
+    if isinstance(pairs, Mapping) and all(isinstance(key, str) for key in pairs):
+        return {key: [*_texts(values, f"metadata[{key!r:.80}]")] for key, values in pairs.items()}
+    raise InvalidRequest(f"filters.metadata must map keys to lists of text, not {given!r:.80}")
+
+
+def _moment(given: object, field: str) -> datetime:
+    from defer_client.durations import parse_when
+
+    try:
+        moment: object = parse_when(given, field)
+    except InvalidDuration:
+        moment = None
+    if isinstance(moment, datetime):
+        return moment
+    raise InvalidRequest(f"{field} must be a datetime or ISO text, not {given!r:.80}")

@@ -37,8 +37,9 @@ JsonObject = dict[str, Any]
 
 
 def time_to_json(moment: datetime) -> str:
-    """RFC 3339 in UTC, with microseconds: `2026-01-31T08:00:00.000000Z`."""
-    text = moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    """RFC 3339 in UTC, with microseconds: `2026-01-31T08:00:00.000000Z`. A naive time is UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+    text = aware.astimezone(timezone.utc).isoformat(timespec="microseconds")
     return f"{text[:-6]}Z"
 
 
@@ -123,7 +124,8 @@ def execution_to_json(execution: Execution) -> JsonObject:
 
 
 def execution_from_json(data: Mapping[str, Any]) -> Execution:
-    return Execution(**_execution_fields(data))
+    """An `Attempt` where it is one."""
+    return attempt_from_json(data) if "generation" in data else Execution(**_execution_fields(data))
 
 
 def attempt_from_json(data: Mapping[str, Any]) -> Attempt:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -21,6 +22,16 @@ ANY = (
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def far_west(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's own time is ten hours behind UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XYZ10")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(params=sorted(OPENERS))

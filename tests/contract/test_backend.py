@@ -293,6 +293,8 @@ async def test_an_attempt_can_be_read_wherever_an_execution_can(case: Case) -> N
     first = f"{execution.id}.1"
     attempt = await case.backend.get_execution(first)
     assert (attempt.id, attempt.state, attempt.error_code) == (first, State.FAILED, ErrorCode.USER)
+    assert isinstance(attempt, Attempt)
+    assert attempt.error is not None and attempt.error.message == "boom"
     assert (await case.backend.get_execution_result(first))["message"] == "boom"
     assert list((await case.backend.get_execution_arguments(first)).positional) == [1]
     (log,) = await case.backend.get_execution_logs(first)
@@ -349,6 +351,30 @@ async def test_filters_narrow_a_list(case: Case) -> None:
     assert await found(metadata={"user": ["2", "3"]}) == [two.id]
     assert await found(scheduled_at=Interval(start=now + DAY)) == [two.id]
     assert await found(started_at=Interval(end=now + DAY)) == []
+
+
+async def test_ends_of_an_interval_mean_utc_where_they_say_nothing(case: Case, far_west: None) -> None:
+    due = (await case.enqueue()).scheduled_at
+    ends: list[Any] = [due, due.replace(tzinfo=None), due.isoformat(), due.replace(tzinfo=None).isoformat()]
+    for end in ends:
+        here = ExecutionFilters(scheduled_at=Interval(start=end, end=end))
+        assert len((await case.backend.list_executions(Page(), here)).data) == 1
+
+
+async def test_a_naive_time_of_a_call_is_utc(case: Case, far_west: None) -> None:
+    due = await case.backend.now() + DAY
+    execution = await case.enqueue(delay=due.replace(tzinfo=None))
+    assert execution.scheduled_at == due
+    moved = await case.backend.reschedule_execution(execution.id, (due + DAY).replace(tzinfo=None))
+    assert moved.scheduled_at == due + DAY
+
+
+async def test_one_text_in_a_filter_is_a_list_of_it(case: Case) -> None:
+    wanted = await case.enqueue("add", metadata={"user": "42"})
+    await case.enqueue("job", metadata={"user": "4"})
+    for one in ({"metadata": {"user": "42"}}, {"function_ids": wanted.function_id}):
+        found = await case.backend.list_executions(Page(), ExecutionFilters(**one))  # type: ignore[arg-type]
+        assert ids(found.data) == [wanted.id]
 
 
 # --- actions --------------------------------------------------------------------------------

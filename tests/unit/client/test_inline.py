@@ -106,6 +106,7 @@ def test_children_know_their_parent() -> None:
         own_id, attempt = await await_result(parent)()
         page = await list_executions(filters=ExecutionFilters(executed_by=own_id))
         assert [child.function_name for child in page.data] == ["double"]
+        assert len((await list_executions(filters=ExecutionFilters(executed_by=""))).data) > 1
         assert attempt == 1
         assert current_execution() is None
 
