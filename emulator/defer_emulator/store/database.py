@@ -52,6 +52,7 @@ class Database:
         self._pid = os.getpid()
         self._turn = RLock()
         self._connection: sqlite3.Connection | None = None
+        self._connected = 0  # how often
         self._file: tuple[int, int] | None = None  # device and inode behind the connection
 
     @contextmanager
@@ -94,7 +95,7 @@ class Database:
         """A number that changes when another connection has written. Costs 3 µs."""
         with self._use() as connection:
             version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-            return version
+            return self._connected << 32 | version  # each connection counts from the same number on
 
     def close(self) -> None:
         if self._connection is not None and self._pid == os.getpid():
@@ -147,6 +148,7 @@ class Database:
         connection.row_factory = sqlite3.Row
         self._file = None if self.path is None else _identity(self.path)
         self._connection = connection
+        self._connected += 1
         return connection
 
     def _patiently(

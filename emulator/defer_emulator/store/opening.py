@@ -73,14 +73,23 @@ def _bring_up_to_date(root: Path, path: Path) -> None:
     try:
         lock.acquire(timeout=_LOCK_PATIENCE)
     except LockHeld as held:
-        raise StateFileError(
-            f"{path} has an older version, and the emulator with pid {held.pid} uses it",
-            hint="stop that `defer dev`, start it again with this version, and retry",
-        ) from None
+        raise _in_use(path, held.pid) from None
     try:
         _migrate(path)
     finally:
         lock.release()
+
+
+def _in_use(path: Path, pid: int) -> StateFileError:
+    if path.exists():
+        return StateFileError(
+            f"{path} has an older version, and the emulator with pid {pid} uses it",
+            hint="stop that `defer dev`, start it again with this version, and retry",
+        )
+    return StateFileError(
+        f"{path} is missing, and the emulator with pid {pid} uses it",
+        hint="put it back; or stop that `defer dev` and start it again, which makes a new one",
+    )
 
 
 def _migrate(path: Path) -> None:

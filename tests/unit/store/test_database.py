@@ -116,7 +116,10 @@ def test_a_file_is_not_migrated_under_another_emulator(
         [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    with pytest.raises(StateFileError, match=str(holder.pid)):
+    with pytest.raises(StateFileError, match=f"is missing.*{holder.pid}"):
+        Store.open(tmp_path)
+    (tmp_path / ".defer" / "state.db").touch()
+    with pytest.raises(StateFileError, match=f"older version.*{holder.pid}"):
         Store.open(tmp_path)
     holder.communicate("")
     Store.open(tmp_path)
@@ -305,6 +308,16 @@ def test_data_version_changes_when_another_connection_writes(tmp_path: Path) -> 
     assert one.data_version() == before
     insert(other)
     assert one.data_version() != before
+
+
+def test_a_new_connection_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    """Each counts for itself: what was read by an old one would pass as fresh, in a forked child too."""
+    store, other = Store.open(tmp_path), Store.open(tmp_path)
+    before, hour = store.clock(), 3_600_000_000
+    store.database.close()
+    with other.write() as tx:
+        tx.set_clock(offset=hour, frozen_at=None)
+    assert (before.offset, store.clock().offset) == (0, hour)
 
 
 def test_the_revision_grows_with_every_write(tmp_path: Path) -> None:
