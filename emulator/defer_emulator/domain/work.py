@@ -69,7 +69,7 @@ class Completion:
     result: str | None = None  # JSON text
     failure: Failure | None = None
     due: int | None = None
-    consumed: bool = True  # False: a clean stop; the attempt does not count
+    consumed: bool = True  # False: a clean stop; the attempt does not count, and the due time stays
     finished_at: int | None = None  # None: the transaction's now
 
 

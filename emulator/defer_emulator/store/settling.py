@@ -105,9 +105,10 @@ def _values(row: Row, completion: Completion, state: State, now: int, revision: 
     failure = completion.failure if state is State.FAILED else None
     result = completion.result if state is State.SUCCEED else None
     attempt, due = completion.attempt, row["scheduled_at"]
-    if state is State.CREATED:
+    if state is State.CREATED and completion.consumed:
         due = now if completion.due is None else completion.due
-        attempt -= 0 if completion.consumed else 1
+    elif state is State.CREATED:  # as if it had not started: it keeps its place in the order
+        attempt -= 1
     return {
         "sequence": completion.sequence,
         "state": state.value,

@@ -9,7 +9,7 @@ import pytest
 from defer_client.errors import ResultNotAvailable, ResultNotAvailableYet
 from defer_client.models import Attempt, ErrorCode, ExecutionFilters, Page, State
 from defer_emulator.domain.work import Completion, LogChunk
-from tests.unit.store.world import BOOM, SECOND, World
+from tests.unit.store.world import BOOM, SECOND, World, limits
 
 
 def test_a_success_keeps_its_result(world: World) -> None:
@@ -116,6 +116,17 @@ def test_a_clean_stop_puts_a_waiting_parent_back_without_an_attempt(world: World
         assert tx.discard_due() == [], "it has been started before"
     (again,) = world.claim().started
     assert again.attempt == 1
+
+
+def test_what_a_clean_stop_puts_back_keeps_its_place_in_the_order(world: World) -> None:
+    world.functions["send"] = limits(1)
+    first, second = world.enqueue("send"), world.enqueue("send")
+    (running,) = world.claim().started
+    world.clock.advance(timedelta(seconds=10))
+    world.end(running, State.CREATED, due=world.store.now(), consumed=False)
+    assert world.get(first).scheduled_at == first.scheduled_at
+    assert world.started() == [first.id]
+    assert world.states(second) == ["created"]
 
 
 def test_logs_come_in_the_order_of_printing_and_by_attempt(world: World) -> None:
