@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from defer_client.models import Execution, Failure
@@ -180,6 +180,15 @@ class ExecutionEnded(DeferError):
     def __init__(self, message: str, *, execution: Execution, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.execution = execution
+
+    def __reduce__(self) -> tuple[Any, ...]:  # an exception's own knows positional arguments only
+        return _unpickled, (type(self), self.args, self.__dict__)
+
+
+def _unpickled(kind: type[ExecutionEnded], args: tuple[Any, ...], state: dict[str, Any]) -> ExecutionEnded:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class ExecutionFailed(ExecutionEnded):

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from defer_client import ErrorCode, Failure
-from defer_client.failures import failure_of, rebuild
+from defer_client import ErrorCode, Execution, ExecutionCancelled, ExecutionFailed, Failure, State
+from defer_client.errors import ExecutionEnded
+from defer_client.failures import failure_of, rebuild, value_of
+from defer_client.models import Outcome
 
 
 def raised(error: BaseException) -> Failure:
@@ -75,3 +80,24 @@ def test_what_cannot_be_rebuilt_is_left_out(changes: dict[str, Any]) -> None:
 
 def test_an_exception_that_would_say_something_else_is_left_out() -> None:
     assert rebuild(raised(Custom(3))) is None
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
+@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_how_an_execution_ended_can_be_told_to_another_process(state: State, again: Any) -> None:
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    execution = Execution(
+        id="id",
+        state=state,
+        function_name="f",
+        function_id="i",
+        scheduled_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+    failure = raised(ValueError("no")) if state is State.FAILED else None
+    with pytest.raises(ExecutionEnded) as caught:
+        value_of(Outcome(execution=execution, failure=failure))
+    told = again(caught.value)
+    assert type(told) is (ExecutionFailed if failure else ExecutionCancelled)
+    assert (str(told), told.execution) == (str(caught.value), execution)
