@@ -150,10 +150,10 @@ class Waker:
     def _send(self, word: bytes, path: str) -> bool:
         import socket
 
-        if self._socket is None:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._socket.setblocking(False)
         try:
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._socket.setblocking(False)
             self._socket.sendto(word, path)
         except BlockingIOError:
             pass  # its queue is full of pokes that it has not read yet

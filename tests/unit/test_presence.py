@@ -103,6 +103,18 @@ def test_a_waker_without_an_emulator_does_nothing(root: Path) -> None:
     Waker(root / "missing")()
 
 
+def test_what_is_stored_is_no_error_where_no_socket_can_be_made(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*kind: int) -> socket.socket:
+        raise OSError("Too many open files")
+
+    with listening(root / "wake"):
+        write_presence(root, own_presence("", str(root / "wake")))
+        monkeypatch.setattr(socket, "socket", refuse)
+        Waker(root)()
+
+
 def test_a_waker_finds_the_next_emulator(root: Path) -> None:
     with listening(root / "first") as first:
         write_presence(root, own_presence("", str(root / "first")))
