@@ -38,11 +38,9 @@ def interrupt(running: Running, policy: RetryPolicy, *, now: int, jitter: float)
     )
 
 
-def release(running: Running, *, now: int) -> Completion:
+def release(running: Running) -> Completion:
     """A parent that waits for a child at a clean stop starts anew later; the attempt does not count."""
-    return Completion(
-        sequence=running.sequence, attempt=running.attempt, state=State.CREATED, due=now, consumed=False
-    )
+    return Completion(sequence=running.sequence, attempt=running.attempt, state=State.CREATED, consumed=False)
 
 
 def _failed(

@@ -18,7 +18,7 @@ from typing import Any
 from defer_client import wire
 from defer_client.backend import Backend
 from defer_client.errors import StateFileError
-from defer_client.models import State
+from defer_client.models import Attempt, State
 from defer_client.retry import NO_RETRY, RetryPolicy
 from defer_emulator.domain import settlement
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
@@ -189,7 +189,7 @@ class Scheduler:
             unbegun = self._pool.unbegun
             tx.settle(
                 [
-                    settlement.release(attempt.running, now=tx.now)
+                    settlement.release(attempt.running)
                     if sequence in unbegun
                     else self._interrupted(attempt.running, tx.now)
                     for sequence, attempt in self._active.items()
@@ -248,7 +248,11 @@ class Scheduler:
         """The slow fallback: a wake-up that was lost costs 50 ms, not the execution."""
         while True:
             await asyncio.sleep(POLL_INTERVAL)
-            if self._store.data_version() != self._data_version:
+            try:
+                has_changed = self._store.data_version() != self._data_version
+            except StateFileError:
+                has_changed = not self._troubled  # a tick says what is wrong, and tries again by itself
+            if has_changed:
                 self.wake()
 
     def _tick_now(self) -> None:
@@ -300,7 +304,7 @@ class Scheduler:
 
     def _completion(self, attempt: _Attempt, end: JobEnd, now: int) -> Completion:
         if end.sequence in self._releasing and end.end == "killed":
-            return settlement.release(attempt.running, now=now)
+            return settlement.release(attempt.running)
         policy = self._policy(attempt.running.function)
         return settlement.settle(end, policy, now=now, jitter=self._chance())
 
@@ -480,6 +484,8 @@ class Scheduler:
 
     async def _wait(self, backend: Backend, sequence: int, request: int, execution_id: str) -> None:
         execution = await backend.get_execution(execution_id)
+        if isinstance(execution, Attempt):
+            execution = await backend.get_execution(execution.id.partition(".")[0])
         if execution.state.is_final:
             outcome = self._store.outcomes([execution.id])[execution.id]
             self._pool.answer(sequence, request, result=wire.outcome_to_json(outcome))

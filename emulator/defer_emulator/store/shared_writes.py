@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from defer_client.errors import DeferError
 from defer_emulator.store.store import Store
 from defer_emulator.store.transaction import Transaction
 
@@ -23,8 +24,8 @@ class SharedWrites:
     async def write(self, action: Callable[[Transaction], T]) -> T:
         """What the action returns, once it is committed.
 
-        An action that raises must have written nothing: those of the others are committed. Raises what it
-        raises, and `StateFileError`.
+        An action that raises a `DeferError` must have written nothing. Whatever one raises, the others are
+        committed. Raises what it raises, and `StateFileError`.
         """
         loop = asyncio.get_running_loop()
         if not self._waiting:
@@ -35,20 +36,33 @@ class SharedWrites:
 
     def _write_all(self) -> None:
         asked, self._waiting = self._waiting, []
-        answers: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
-        try:
-            with self._store.write() as tx:
-                for action, done in asked:
-                    try:
-                        answers.append((done, action(tx), None))
-                    except Exception as error:
-                        answers.append((done, None, error))
-        except Exception as error:  # nothing is written
-            answers = [(done, None, error) for _, done in asked]
-        for done, value, problem in answers:
-            if done.cancelled():  # it is written, and nobody waits for it any more
-                continue
-            if problem is None:
-                done.set_result(value)
-            else:
-                done.set_exception(problem)
+        while asked:
+            answers: list[tuple[Any, Exception | None]] = []
+            is_open = False
+            try:
+                with self._store.write() as tx:
+                    is_open = True
+                    for action, _ in asked:
+                        try:
+                            answers.append((action(tx), None))
+                        except DeferError as error:
+                            answers.append((None, error))
+            except Exception as error:  # nothing is written
+                if is_open and len(answers) < len(
+                    asked
+                ):  # it has come from an action: the others try again without it
+                    _answer(asked.pop(len(answers))[1], None, error)
+                    continue
+                answers = [(None, error)] * len(asked)
+            for (_, done), (value, problem) in zip(asked, answers, strict=True):
+                _answer(done, value, problem)
+            return
+
+
+def _answer(done: asyncio.Future[Any], value: Any, problem: Exception | None) -> None:
+    if done.cancelled():  # it is written, and nobody waits for it any more
+        return
+    if problem is None:
+        done.set_result(value)
+    else:
+        done.set_exception(problem)

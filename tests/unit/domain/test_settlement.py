@@ -85,5 +85,5 @@ def test_an_abort_that_was_interrupted_is_done() -> None:
 
 
 def test_a_released_parent_starts_again_at_once_and_pays_no_attempt() -> None:
-    done = release(running(), now=NOW)
-    assert (done.state, done.due, done.consumed) == (State.CREATED, NOW, False)
+    done = release(running())
+    assert (done.state, done.due, done.consumed) == (State.CREATED, None, False)

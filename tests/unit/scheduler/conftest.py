@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -120,6 +121,17 @@ class Bench:
                 await asyncio.sleep(0)
 
         self._loop.run_until_complete(turn())
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Let the event loop turn until something is so: what needs real time."""
+
+        async def wait() -> None:
+            deadline = time.monotonic() + 15
+            while not condition():
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.005)
+
+        self._loop.run_until_complete(wait())
 
     def wait(self, **time: float) -> None:
         """Let time pass."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from defer_client.models import Call, ErrorCode, Execution, State
 from defer_client.retry import RetryPolicy
 from defer_client.sync import run
-from defer_emulator.notify.events import CronMissed, ExecutionChanged
+from defer_emulator.backend import LocalBackend
+from defer_emulator.notify.events import CronMissed, ExecutionChanged, Trouble
+from defer_emulator.scheduler.loop import POLL_INTERVAL
+from defer_emulator.store.store import Store
 from tests.unit.scheduler.conftest import Bench
 
 STEADY = RetryPolicy(max_attempts=2, initial_interval=10.0, multiplier=2.0, randomization_factor=0.0)
@@ -37,6 +42,25 @@ def test_a_call_made_before_its_function_is_known_waits_for_it(bench: Bench) -> 
     assert bench.states(execution) == ["created"]
     bench.function("later")
     assert bench.states(execution) == ["started"]
+
+
+def test_calls_are_noticed_again_when_the_file_is_back(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / ".defer").mkdir()
+    bench.store = Store.open(tmp_path, clock=bench.clock)
+    bench.start()
+    bench.function("add")
+    file = tmp_path / ".defer" / "state.db"
+    file.rename(tmp_path / "away")
+    looked: list[None] = []
+    bench.do()
+    assert [event for event in bench.bus.events if isinstance(event, Trouble)]
+    bench.turn(lambda: asyncio.get_running_loop().call_later(2 * POLL_INTERVAL, looked.append, None))
+    bench.until(lambda: looked)
+    (tmp_path / "away").rename(file)
+    backend = LocalBackend(Store.open(tmp_path, clock=bench.clock), wake=lambda: None)
+    for number in range(2):
+        run(backend.enqueue(Call(function_name="add")), immediate=True)
+        bench.until(lambda number=number: len(bench.pool.jobs) > number)
 
 
 def test_a_delayed_execution_waits_until_it_is_due(bench: Bench) -> None:
@@ -256,6 +280,8 @@ def test_waiting_for_what_has_ended_is_answered_at_once(bench: Bench) -> None:
     bench.call("parent")
     bench.request("parent", 1, "wait", execution_id=done.id)
     assert bench.answer(1)["result"] == 3
+    bench.request("parent", 2, "wait", execution_id=f"{done.id}.1")
+    assert bench.answer(2)["result"] == 3
 
 
 def test_waiting_for_an_unknown_execution_is_an_error(bench: Bench) -> None:

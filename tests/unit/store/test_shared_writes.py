@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from defer_client.errors import CronInvocationError
+from defer_client.errors import CronInvocationError, StateFileError
 from defer_client.models import Call, Execution, Page
 from defer_emulator.backend import LocalBackend
 from defer_emulator.operations import Search
 from defer_emulator.store.shared_writes import SharedWrites
+from defer_emulator.store.store import Store
 from defer_emulator.store.transaction import Transaction
 from tests.unit.store.world import World, spec
 
@@ -53,6 +56,28 @@ def test_a_call_that_is_refused_takes_no_other_with_it(world: World) -> None:
     assert stored(world) == ["add", "send"]
 
 
+def test_one_that_does_not_fit_on_the_disk_takes_no_other_with_it(world: World) -> None:
+    async def calls() -> list[Any]:
+        shared = SharedWrites(world.store)
+
+        def does_not_fit(tx: Transaction) -> None:
+            tx._connection.execute("ROLLBACK")  # as SQLite does then
+            raise sqlite3.OperationalError("database or disk is full")
+
+        def pauses(tx: Transaction) -> int:
+            tx.pause(None, paused=True)
+            return tx.revision
+
+        asked = [shared.write(pauses), shared.write(does_not_fit), shared.write(pauses)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    first, refused, last = asyncio.run(calls())
+    assert isinstance(refused, StateFileError)
+    assert "full" in str(refused)
+    assert first == last == world.store.revision()
+    assert world.store.is_paused()
+
+
 def test_what_cannot_be_committed_is_acknowledged_to_nobody(world: World) -> None:
     async def calls() -> list[BaseException | None]:
         shared = SharedWrites(world.store)
@@ -69,6 +94,20 @@ def test_what_cannot_be_committed_is_acknowledged_to_nobody(world: World) -> Non
     assert isinstance(first, BaseException)
     assert isinstance(second, BaseException)
     assert not world.store.is_paused()
+
+
+def test_a_file_that_cannot_be_written_is_tried_once_for_all(tmp_path: Path) -> None:
+    (tmp_path / ".defer").mkdir()
+    store = Store.open(tmp_path)
+    tried: list[Transaction] = []
+
+    async def calls() -> list[Any]:
+        shared = SharedWrites(store)
+        (tmp_path / ".defer" / "state.db").unlink()
+        return await asyncio.gather(*[shared.write(tried.append) for _ in range(3)], return_exceptions=True)
+
+    assert [type(one) for one in asyncio.run(calls())] == [StateFileError] * 3
+    assert not tried
 
 
 def test_who_gives_up_waiting_does_not_stop_the_others(world: World) -> None:
