@@ -186,6 +186,7 @@ class _Protocol(HttpToolsProtocol):
         self._head = 0  # bytes of a head that is not complete
         self._in_head = False
         self._in_message = False
+        self._is_long = False  # whether what has arrived is more than a head may be
         self._refused = False
         self.idle_since = self.loop.time()
 
@@ -208,6 +209,7 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._is_long = self._head + len(data) > MAX_HEAD
         super().data_received(data)
         if self._refused or self.transport.is_closing():
             return
@@ -216,7 +218,7 @@ class _Protocol(HttpToolsProtocol):
         if self._in_head:
             self._head += len(data)
             if self._head > MAX_HEAD:
-                self._refuse(431, "too_large", f"the headers are larger than {MAX_HEAD // 1024} KiB")
+                self._refuse_head()
         elif self.is_idle and self.timeout_keep_alive_task is None:
             self._expect_request()
 
@@ -234,6 +236,9 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._is_long and _size(self.url, self.headers) > MAX_HEAD:
+            self._refuse_head()
+            raise ValueError("nothing of this request is read any more")  # it ends the parser
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
@@ -249,7 +254,11 @@ class _Protocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "bad_request", "this is not HTTP as the emulator understands it")
+        if not self._refused:
+            self._refuse(400, "bad_request", "this is not HTTP as the emulator understands it")
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, "too_large", f"the headers are larger than {MAX_HEAD // 1024} KiB")
 
     def _refuse(self, status: int, error: ErrorName, message: str) -> None:
         """Answer in place of the application and hang up.
@@ -298,6 +307,9 @@ class _Protocol(HttpToolsProtocol):
             self._refuse(503, "internal", "the emulator has too many connections: try again later")
 
 
+_CONTINUE = b"HTTP/1.1 100 "  # goes out at once: the client waits for it before it sends the body
+
+
 class _Joining:
     """What an answer is written to: its head waits for the body that follows at once, so that both are
     one packet and one system call."""
@@ -308,8 +320,11 @@ class _Joining:
         self._head: bytes | None = None
         self._is_begun = False
 
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
     def write(self, data: bytes) -> None:
-        if not self._is_begun:
+        if not self._is_begun and not data.startswith(_CONTINUE):
             self._is_begun, self._head = True, data
             self._loop.call_soon(self._flush)  # the body takes its time, or there is none
         elif self._head is not None:
@@ -325,6 +340,10 @@ class _Joining:
     def _flush(self) -> None:
         if self._head is not None:
             self.write(b"")
+
+
+def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _idle_since(connection: _Protocol) -> float:

@@ -132,6 +132,17 @@ async def test_a_hopelessly_large_body_is_refused_before_it_is_sent() -> None:
         assert (await exchange(await connect(server), head))[0] == 413
 
 
+async def test_a_client_that_asks_whether_to_send_its_body_is_told_to() -> None:
+    async with serving() as server:
+        connection = await connect(server)
+        for size in (5, 7):
+            head = b"PUT / HTTP/1.1\r\n" + HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % size
+            connection[1].write(head)
+            interim = await asyncio.wait_for(connection[0].readuntil(b"\r\n\r\n"), 10)
+            assert interim.startswith(b"HTTP/1.1 100 ")
+            assert await exchange(connection, b"x" * size) == (200, {"read": size})
+
+
 async def test_exactly_the_limit_is_read() -> None:
     async with serving() as server:
         raw = b"PUT / HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % MAX_BODY + b"x" * MAX_BODY
@@ -162,6 +173,16 @@ async def test_an_endless_head_is_cut_off() -> None:
         connection = await connect(server)
         status, body = await exchange(connection, b"GET / HTTP/1.1\r\nX: " + b"x" * 300_000)
         assert (status, body["error"]) == (431, "too_large")
+
+
+async def test_a_head_that_is_too_large_is_refused_though_it_comes_at_once() -> None:
+    async with serving() as server:
+        head = b"GET / HTTP/1.1\r\n" + HEAD + b"X: %s\r\n\r\n"
+        assert (await exchange(await connect(server), head % (b"x" * 60_000)))[0] == 200
+        connection = await connect(server)
+        status, body = await exchange(connection, head % (b"x" * 70_000))
+        assert (status, body["error"]) == (431, "too_large")
+        assert await is_closed(connection)
 
 
 @pytest.mark.parametrize("sent", [b"GET / HT", b"PUT / HTTP/1.1\r\n" + HEAD + b"Content-Length: 9\r\n\r\nx"])
