@@ -46,7 +46,7 @@ def paginate(
     Raises `InvalidRequest` for an unknown cursor.
     """
     newer = page.is_backward
-    bound = None if page.cursor is None else _decode(page.cursor, scope)
+    bound = None if page.cursor is None else _decode(page, scope)
     rows = list(fetch(Slice(newer=newer, bound=bound, limit=page.size + 1)))
     ahead = len(rows) > page.size
     del rows[page.size :]
@@ -84,7 +84,8 @@ def _encode(place: int, scope: str) -> str:
     return base64.urlsafe_b64encode(packed + check).decode()
 
 
-def _decode(cursor: str, scope: str) -> int:
+def _decode(page: Page, scope: str) -> int:
+    cursor = page.cursor or ""
     try:
         place = int.from_bytes(base64.urlsafe_b64decode(cursor)[:8], "big")
         if _encode(place, scope) == cursor:
@@ -92,7 +93,7 @@ def _decode(cursor: str, scope: str) -> int:
     except (binascii.Error, ValueError):
         pass
     raise InvalidRequest(
-        f"page: unknown cursor {cursor[:40]!r}",
+        f"page.{'before' if page.is_backward else 'after'}: unknown cursor {cursor[:40]!r}",
         hint="take start_cursor or end_cursor of a page of the same list",
     )
 

@@ -143,12 +143,14 @@ class Api:
             raise bad_request("give the page and the filters in the body or in the query, not in both")
         if request.query:
             body = schemas.list_body(decode_query(request.query, schemas.ListQuery))
+            place = "{}_"  # how a message names an end of the interval
         else:
             body = decode_body(raw, schemas.ListBody)
+            place = "filters.{}_at."
         filters = body.filters or schemas.FiltersBody()
         intervals = [one for one in (filters.scheduled_at, filters.started_at) if one is not None]
         times = await self._times(request, *(end for one in intervals for end in (one.start, one.end)))
-        return _page(body.page or schemas.PageBody()), _filters(filters, times)
+        return _page(body.page or schemas.PageBody()), _filters(filters, times, place)
 
     async def _result(self, request: Request, wait: float) -> Any:
         try:
@@ -185,7 +187,7 @@ def _page(body: schemas.PageBody) -> Page:
         raise bad_request(str(error)) from None
 
 
-def _filters(body: schemas.FiltersBody, times: Times) -> ExecutionFilters:
+def _filters(body: schemas.FiltersBody, times: Times, place: str) -> ExecutionFilters:
     metadata: dict[str, Sequence[str]] = {}
     for pair in body.metadata or ():
         if pair.values:
@@ -194,19 +196,19 @@ def _filters(body: schemas.FiltersBody, times: Times) -> ExecutionFilters:
         states=body.states or (),
         function_ids=body.function_ids or (),
         error_codes=body.error_codes or (),
-        scheduled_at=_interval(body.scheduled_at, times, "filters.scheduled_at"),
-        started_at=_interval(body.started_at, times, "filters.started_at"),
+        scheduled_at=_interval(body.scheduled_at, times, place.format("scheduled")),
+        started_at=_interval(body.started_at, times, place.format("started")),
         executed_by=body.executed_by or None,
         metadata=metadata,
     )
 
 
-def _interval(body: schemas.IntervalBody | None, times: Times, field: str) -> Interval | None:
+def _interval(body: schemas.IntervalBody | None, times: Times, place: str) -> Interval | None:
     if body is None:
         return None
     return Interval(
-        start=None if body.start is None else times.moment(body.start, f"{field}.from"),
-        end=None if body.end is None else times.moment(body.end, f"{field}.to"),
+        start=None if body.start is None else times.moment(body.start, f"{place}from"),
+        end=None if body.end is None else times.moment(body.end, f"{place}to"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
@@ -10,8 +11,10 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from defer_client.errors import NotSerializable
 from defer_client.models import MAX_PAGE_SIZE, PAGE_SIZE, ErrorCode, State
 from defer_client.options import MAX_METADATA, MAX_METADATA_TEXT
+from defer_client.serialization import check_json
 from defer_emulator.web.errors import ErrorName, bad_request
 
 # --- what is asked --------------------------------------------------------------------------
@@ -234,7 +237,19 @@ def decode_body(raw: bytes, kind: type[Body]) -> Body:
     except msgspec.ValidationError as error:
         raise bad_request(explain(str(error), "the body", kind)) from None
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise bad_request(f"the body must be JSON: {error}") from None
+        raise bad_request(f"the body must be JSON: {_not_json(raw) or error}") from None
+
+
+def _not_json(raw: bytes) -> str | None:
+    """Where there is a NaN, an infinity or a lone surrogate, which Python's own reader lets through."""
+    try:
+        for name, value in json.loads(raw).items():
+            check_json(value, name)
+    except NotSerializable as error:
+        return error.message
+    except (ValueError, AttributeError, RecursionError):
+        pass
+    return None
 
 
 def decode_query(raw: bytes, kind: type[Body]) -> Body:
@@ -302,7 +317,7 @@ def explain(problem: str, whole: str, kind: type[Asked]) -> str:
     if missing := _MISSING.fullmatch(what):
         return f"{_join(path, missing['name'])}: missing, but required"
     if unknown := _UNKNOWN.fullmatch(what):
-        return f"{_join(path, unknown['name'][:80])}: unknown field{_suggestion(unknown['name'], kind)}"
+        return f"{_join(path, unknown['name'][:80])}: unknown field{_suggestion(unknown['name'], path, kind)}"
     if what.startswith("Invalid enum value"):
         name = path.partition("[")[0].rpartition(".")[2].removesuffix("s")
         what = f"{what[:120]}, expected one of {', '.join(_ENUMS[name])}"
@@ -318,11 +333,17 @@ def _plain(types: str) -> str:
     return " or ".join(_WORDS.get(name, name) for name in types.split(" | "))
 
 
-def _suggestion(name: str, kind: type[Asked]) -> str:
-    known = [
-        field.encode_name
-        for struct in (kind, PageBody, FiltersBody)
-        for field in msgspec.structs.fields(struct)
-    ]
+_INNER: dict[str, type[Asked]] = {
+    "page": PageBody,
+    "filters": FiltersBody,
+    "scheduled_at": IntervalBody,
+    "started_at": IntervalBody,
+    "metadata": MetadataFilterBody,
+}
+
+
+def _suggestion(name: str, path: str, kind: type[Asked]) -> str:
+    struct = _INNER.get(path.rpartition(".")[2].partition("[")[0], kind)
+    known = [field.encode_name for field in msgspec.structs.fields(struct)]
     close = difflib.get_close_matches(name, known, n=1)
     return f", did you mean {close[0]}?" if close else ""

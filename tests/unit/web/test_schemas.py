@@ -32,6 +32,21 @@ def test_what_is_no_json_is_told_so(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"NaN", "nan"),
+        (b"-Infinity", "-inf"),
+        (b'"\\ud800"', "lone surrogate"),
+        (b'{"\\udc00":1}', "lone surrogate"),
+    ],
+)
+def test_what_only_looks_like_json_is_named_with_its_place(value: bytes, reason: str) -> None:
+    message = refusal(b'{"function_name":"f","function_arguments":[1,{"a":%s}]}' % value, schemas.EnqueueBody)
+    assert message.startswith("the body must be JSON: function_arguments[1].a: ")
+    assert reason in message
+
+
+@pytest.mark.parametrize(
     ("raw", "message"),
     [
         (b"", "function_name: missing, but required"),
@@ -61,7 +76,9 @@ def test_a_wrong_call_names_the_field_and_what_was_expected(raw: bytes, message:
         (b'{"filters":{"states":["lost"]}}', "expected one of created, started, succeed"),
         (b'{"filters":{"error_codes":["ER9"]}}', "expected one of ER0000, ER0001, ER0002, ER0003"),
         (b'{"filters":{"metadata":[{"values":[]}]}}', "filters.metadata[0].key: missing, but required"),
-        (b'{"filters":{"scheduled_at":{"form":1}}}', "filters.scheduled_at.form: unknown field"),
+        (b'{"filters":{"scheduled_at":{"form":1}}}', "scheduled_at.form: unknown field, did you mean from?"),
+        (b'{"filters":{"metadata":[{"name":"a","value":["b"]}]}}', "metadata[0].name: unknown field"),
+        (b'{"filters":{"state":["failed"]}}', "filters.state: unknown field, did you mean states?"),
     ],
 )
 def test_a_wrong_list_names_the_field_and_what_was_expected(raw: bytes, message: str) -> None:
@@ -91,6 +108,7 @@ def test_a_query_means_the_same_as_a_body() -> None:
         (b"first=0", "first: expected integer >= 1"),
         (b"first=1&first=2", "first: given more than once"),
         (b"frist=1", "frist: unknown field, did you mean first?"),
+        (b"states=failed", "states: unknown field, did you mean state?"),
         (b"state=lost", "expected one of created"),
         (b"metadata=nocolon", "metadata: expected key:value"),
         (b"after=%ff", "percent-encoded UTF-8"),
