@@ -79,9 +79,11 @@ def innermost_frame(stack: str, root: str) -> Frame | None:
 
 
 def frames_of(stack: str, root: str) -> Iterator[Frame]:
-    """The places of a traceback, as it names them; of a long one the last."""
+    """The places of a traceback, as it names them; of a long one the first and the last."""
     prefix = root.rstrip("/") + "/"
-    for found in _FRAME.finditer(stack[-_STACK:]):
+    # A message as long as that comes after its places.
+    looked_at = stack if len(stack) <= 2 * _STACK else f"{stack[:_STACK]}\n{stack[-_STACK:]}"
+    for found in _FRAME.finditer(looked_at):
         file = found["file"]
         is_own = file.startswith(prefix) and not _FOREIGN.search(file)
         yield Frame(

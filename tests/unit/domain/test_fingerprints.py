@@ -85,6 +85,11 @@ def test_without_own_frames_the_last_one_counts_and_without_any_none() -> None:
     assert innermost_frame("nonsense", "") is None
 
 
+def test_a_long_message_after_the_traceback_hides_no_place() -> None:
+    stack = trace((f"{ROOT}/defer/pay.py", 3, "pay")) + "\nValueError: " + "x" * 1_000_000
+    assert str(innermost_frame(stack, ROOT)) == "defer/pay.py:3 in pay"
+
+
 def test_a_huge_message_and_a_huge_traceback_cost_little() -> None:
     deep = trace(*((f"{ROOT}/defer/pay.py", 3, "pay") for _ in range(20_000)))
     one, other = (failure("1" * size + " no" * size, stack=deep) for size in (1_000_000, 1_000_001))
