@@ -104,7 +104,7 @@ def test_updates_can_be_stopped_and_taken_up_again(tab: Tab, api: Api) -> None:
     assert_kept(page)
 
 
-def test_an_emulator_that_has_gone_is_told_and_one_that_comes_back_is_followed(
+def test_an_emulator_that_has_gone_is_told_and_one_that_comes_back_is_followed_or_asks_for_its_token(
     browser: Browser, tmp_path: Path
 ) -> None:
     project = shop(tmp_path / "shop", "send_mail")
@@ -118,8 +118,12 @@ def test_an_emulator_that_has_gone_is_told_and_one_that_comes_back_is_followed(
         expect(page.locator("#live")).to_have_text("not connected")
         page.get_by_role("button", name="Pause").click()
         expect(page.locator("#notices")).to_contain_text("does not answer")
-    with project.dev("--no-open", "--port", url.rpartition(":")[2]).ready():
+    port = url.rpartition(":")[2]
+    with project.dev("--no-open", "--port", port).ready():
         expect(page.locator("#live")).to_have_text("live")
+        expect(page.locator("#notices")).not_to_contain_text("does not answer")
         project.run("pause", "send_mail")
         expect(page.locator("#functions")).to_contain_text("paused")
+    with project.dev("--no-open", "--port", port, "--token", "open sesame").ready():
+        expect(page.get_by_label("Token")).to_be_visible()
     context.close()

@@ -30,6 +30,8 @@ def plain_page(answer: Response) -> Response:
 async def problem_page(request: PageRequest, error: Exception) -> Response:
     """The same status and message as in the API, as a page."""
     answer = error_response(error)
+    if request.headers.get(b"accept", b"").startswith(b"text/event-stream"):
+        del answer.headers["WWW-Authenticate"]  # or the browser's own window would come, beside the page
     if not request.wants_html:
         return answer
     body = json.loads(bytes(answer.body))

@@ -49,6 +49,7 @@ function say(text) {
   const notice = document.createElement("div");
   notice.className = "notice failed";
   notice.textContent = text;
+  notice.dataset.lost = ""; // until it is connected again
   document.getElementById("notices").replaceChildren(notice);
   scrollToNotice();
 }

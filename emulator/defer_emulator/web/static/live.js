@@ -3,6 +3,8 @@
 import { morph } from "./morph.js";
 
 const LEAST = 700; // ms between two refreshes
+const AGAIN = 2000; // ms until the next try, where the stream was refused
+const MOST = 5000; // ms
 const SHARE = 12; // a page that takes long to make is fetched so much more rarely
 
 const button = document.getElementById("live");
@@ -19,7 +21,7 @@ export async function refresh() {
   if (response.status === 401) return location.reload();
   if (!response.ok) return;
   takeOver(new DOMParser().parseFromString(await response.text(), "text/html"));
-  rest = Math.max(LEAST, (performance.now() - begun) * SHARE);
+  rest = Math.min(MOST, Math.max(LEAST, (performance.now() - begun) * SHARE));
 }
 
 export function takeOver(fresh, selector = "[data-live]") {
@@ -61,10 +63,21 @@ function listen() {
   source.addEventListener("hello", (event) => {
     if (greeted || event.data !== button.dataset.stateShown) want(); // what happened while nobody listened
     greeted = true;
+    document.querySelector("#notices [data-lost]")?.remove();
     show("live");
   });
   source.addEventListener("changed", want);
-  source.addEventListener("error", () => show("lost"));
+  source.addEventListener("error", () => {
+    show("lost");
+    if (source?.readyState === EventSource.CLOSED) setTimeout(tryAgain, AGAIN);
+  });
+}
+
+// A browser comes back by itself after a break, but not after a refusal: another emulator, which wants a token.
+function tryAgain() {
+  leave();
+  refresh().catch(() => {}); // who has to log in is asked to
+  listen();
 }
 
 function leave() {

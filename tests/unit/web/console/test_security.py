@@ -98,6 +98,14 @@ async def test_without_the_token_every_page_asks_for_it(stranger: Browser) -> No
     assert (await stranger.get("/static/style.css")).status_code == 200
 
 
+async def test_an_open_page_that_may_not_follow_any_more_gets_no_window_of_the_browser(
+    stranger: Browser,
+) -> None:
+    refusal = await stranger.get("/live", Accept="text/event-stream")
+    assert refusal.status_code == 401
+    assert "WWW-Authenticate" not in refusal.headers
+
+
 async def test_who_is_no_browser_gets_json(stranger: Browser) -> None:
     refusal = await stranger.get("/", Accept="*/*")
     assert (refusal.status_code, refusal.json()["error"]) == (401, "unauthorized")
