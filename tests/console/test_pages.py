@@ -41,6 +41,7 @@ PAGES = {
     "message": "/outbox/1",
 }
 PHONE = {"width": 360, "height": 740}
+TABLETS = [{"width": 768, "height": 1024}, {"width": 1025, "height": 768}]
 DESK = {"width": 1280, "height": 800}
 
 
@@ -115,6 +116,9 @@ def test_a_page_says_where_one_is_lies_still_and_fits_a_phone(
     assert_fits(shown)
     unfold(tab)
     assert_fits(shown)
+    for size in TABLETS:
+        shown.set_viewport_size(size)
+        assert_fits(shown)
 
 
 def test_an_age_that_grows_moves_nothing_beside_it(dev: Dev, open_tab: OpenTab, ids: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -393,16 +392,3 @@ async def test_the_theme_is_remembered_and_forgotten(browser: Browser) -> None:
     assert '<html lang="en">' in page.text
     await browser.submit("/preferences/theme", theme='"><script>')
     assert "<script>" not in await browser.text("/")
-
-
-def test_the_dark_theme_is_one_list_of_colours() -> None:
-    """Chosen by the system or by hand, it is the same."""
-    from pathlib import Path
-
-    from defer_emulator.web import console
-
-    css = (Path(console.__file__).parents[1] / "static" / "tokens.css").read_text()
-    blocks = re.findall(r'data-theme="(?:light|dark)"[^{]*\{([^}]*)\}', css)
-    system, by_hand = ([line.strip() for line in block.split("\n") if line.strip()] for block in blocks)
-    assert system == by_hand
-    assert json.dumps(system)
