@@ -267,7 +267,7 @@ class Emulator:
 
     def assert_enqueued(self, function: Function, *args: Any, **kwargs: Any) -> Record:
         """`function` was called, with these arguments if any are given; the newest such execution."""
-        found = [one for one in self.executions(function) if _is_call(one, function, args, kwargs)]
+        found = self._calls_of(function, args, kwargs)
         if not found:
             call = Arguments(positional=args, keyword=kwargs)
             raise self._error(shown_call(self._name_of(function), call), "was not enqueued")
@@ -275,9 +275,20 @@ class Emulator:
 
     def assert_not_enqueued(self, function: Function, *args: Any, **kwargs: Any) -> None:
         """`function` was not called, or not with these arguments."""
-        found = [one for one in self.executions(function) if _is_call(one, function, args, kwargs)]
+        found = self._calls_of(function, args, kwargs)
         if found:
             raise self._error(found[-1].call, "was enqueued")
+
+    def _calls_of(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Record]:
+        """Its executions with these arguments, by position or by name; with none at all, every one."""
+        found = self.executions(function)
+        if not args and not kwargs:
+            return found
+        wanted = Arguments(positional=check_json(args, "args"), keyword=check_json(kwargs, "kwargs"))
+        known = self._functions.named(self._name_of(function)) if isinstance(function, str) else function
+        if known is None:
+            return [one for one in found if one.arguments == wanted]
+        return [one for one in found if _bound(known, one.arguments) == _bound(known, wanted)]
 
     def assert_succeeded(self, function: Function) -> Record:
         """`function` was called, and all of its executions have succeeded; the newest one."""
@@ -347,16 +358,6 @@ class Emulator:
 def _now(coroutine: Coroutine[Any, Any, T]) -> T:
     """What a coroutine gives that does not suspend."""
     return run(coroutine, immediate=True)
-
-
-def _is_call(record: Record, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether these are its arguments, by position or by name; none at all fit every call."""
-    if not args and not kwargs:
-        return True
-    wanted = Arguments(positional=check_json(args, "args"), keyword=check_json(kwargs, "kwargs"))
-    if isinstance(function, str):
-        return record.arguments == wanted
-    return _bound(function, record.arguments) == _bound(function, wanted)
 
 
 def _bound(function: DeferredFunction[..., Any], arguments: Arguments) -> dict[str, Any]:

@@ -46,6 +46,10 @@ class Functions:
         """The function of a job."""
         return self._known[job.function]
 
+    def named(self, name: str) -> Deferred | None:
+        """The function of that name, if its code is there."""
+        return self._known.get(name)
+
     def register(self, store: Store) -> None:
         """Write down which functions there are now."""
         judgement = self._judge()

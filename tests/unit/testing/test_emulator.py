@@ -672,7 +672,7 @@ def test_a_call_is_asserted_by_its_arguments_however_given(defer_emulator: Emula
     add.enqueue(1, 2)
     assert defer_emulator.assert_enqueued(add).arguments.positional == [1, 2]
     defer_emulator.assert_enqueued(add, 1, b=2)
-    defer_emulator.assert_enqueued("add", 1, 2)
+    defer_emulator.assert_enqueued("add", 1, b=2)
     defer_emulator.assert_not_enqueued(add, 1)
     defer_emulator.assert_not_enqueued(flaky)
     with pytest.raises(AssertionError, match=r"add\(1, 3\) was not enqueued"):
