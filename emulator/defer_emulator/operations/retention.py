@@ -17,6 +17,7 @@ PAUSE = 0.01  # seconds between two steps, which take about 2 ms
 LONGEST_INTERVAL = 60.0  # seconds between two looks at what has become old
 SIZE_INTERVAL = 2.0  # seconds between two looks at the size of the file
 QUICKLY_REWRITTEN = 64_000_000  # bytes: a file that is written anew in less than a second
+_TRIES = 100  # steps in which the file's log waits for those who use it, about a second
 _THE_END = object()
 
 
@@ -54,6 +55,12 @@ def shrink(store: Store) -> Iterator[None]:
         yield from shrinking.shrink(store)
     elif shrinking.free_size(store) and is_small_enough(store):
         shrinking.rewrite(store)
+    else:
+        return
+    for _ in range(_TRIES):
+        if shrinking.give_back(store):
+            return
+        yield
 
 
 def prepare(store: Store) -> int:

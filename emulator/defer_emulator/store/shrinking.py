@@ -42,7 +42,6 @@ def make_shrinkable(store: Store) -> None:
 def rewrite(store: Store) -> None:
     """Write the file anew without its free pages, as slow as `make_shrinkable`."""
     store.database.maintain(_REWRITE)
-    give_back(store)
 
 
 def shrink(store: Store) -> Iterator[None]:
@@ -50,12 +49,13 @@ def shrink(store: Store) -> Iterator[None]:
     while _pragma(store, "freelist_count"):
         store.database.maintain(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})")
         yield
-    give_back(store)
 
 
-def give_back(store: Store) -> None:
-    """Let the operating system have what the file and its log do not need any more, if nobody reads now."""
-    store.database.select("PRAGMA wal_checkpoint(TRUNCATE)")
+def give_back(store: Store) -> bool:
+    """Let the operating system have what the file and its log do not need any more, if nobody reads it or
+    copies the log now. Whether all of it was given back."""
+    is_busy: int = store.database.select("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+    return not is_busy
 
 
 def _pragma(store: Store, name: str) -> int:

@@ -275,6 +275,21 @@ def test_a_file_that_is_not_prepared_is_rewritten_when_nobody_else_uses_it(world
     assert not shrinking.is_shrinkable(world.store)
 
 
+def test_the_log_is_given_back_as_soon_as_nobody_reads_it_any_more(world: World, tmp_path: Path) -> None:
+    world.run(*(world.enqueue("job", "x" * 5_000) for _ in range(60)))
+    later(world)
+    clear(world)
+    application = World(Store.open(tmp_path, clock=ManualClock()), world.clock)
+    steps = shrink(world.store)
+    with application.store.database.read():
+        for _ in range(3):
+            next(steps)
+        assert shrinking.file_size(world.store) > 300_000
+    assert list(steps) == []
+    assert shrinking.file_size(world.store) < 300_000
+    application.store.close()
+
+
 def test_others_go_on_writing_while_the_file_is_made_smaller(world: World, tmp_path: Path) -> None:
     prepare(world.store)
     executions = [world.enqueue("job", "x" * 5_000) for _ in range(60)]
