@@ -15,10 +15,14 @@ from tests.projects import clean_environment
 
 pytestmark = pytest.mark.acceptance
 
+DUE = """AND scheduled_at <= :now
+ORDER BY scheduled_at, sequence"""
+
 MUTATIONS = {
     "none": ("", "", ""),
     "one retry less": ("domain/settlement.py", "if attempt > retries:", "if attempt >= retries:"),
     "one retry more": ("domain/settlement.py", "if attempt > retries:", "if attempt > retries + 1:"),
+    "retries come too soon": ("domain/retry.py", "** (retry - 1)", "** (retry - 2)"),
     "crons fire twice": (
         "scheduler/crons.py",
         "tx.fire_cron(cron.function, minute)",
@@ -29,6 +33,8 @@ MUTATIONS = {
         "for running in claim.started:",
         "for running in reversed(claim.started):",
     ),
+    "the latest call comes first": ("store/queries.sql", DUE, f"{DUE} DESC"),
+    "the latest due time comes first": ("store/queries.sql", DUE, DUE.replace(",", " DESC,")),
 }
 
 
@@ -50,6 +56,6 @@ def test_the_tests_of_an_example_notice(mutation: str, tmp_path: Path) -> None:
         env=clean_environment() | {"PYTHONPATH": os.fspath(code)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == (1 if file else 0), done.stdout + done.stderr

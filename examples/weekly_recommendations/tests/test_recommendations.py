@@ -1,10 +1,13 @@
 from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from defer.compute_product_recommendation import compute_product_recommendation
 from defer.weekly_product_recommendations import weekly_product_recommendations
+from defer_client import delay
 from defer_emulator.testing import Emulator
 from shop import mailer, users
 from shop.catalogue import Film, all_films
@@ -136,7 +139,7 @@ def test_a_mail_server_that_refuses_is_asked_again_for_that_user(
     assert [one.attempt for one in defer_emulator.executions(compute_product_recommendation)] == [2, 1, 1]
 
 
-@pytest.mark.defer(allow="failed")
+@pytest.mark.defer(start="2026-01-06", allow="failed")
 def test_after_five_retries_it_gives_up(outbox: list[str], defer_emulator: Emulator) -> None:
     for _ in range(6):
         defer_emulator.fail_next(compute_product_recommendation, OSError("451 try again later"))
@@ -146,6 +149,41 @@ def test_after_five_retries_it_gives_up(outbox: list[str], defer_emulator: Emula
 
     record = defer_emulator.assert_failed(compute_product_recommendation)
     assert (record.attempt, outbox) == (6, [])
+    starts = [one.started_at for one in record.attempts]
+    assert [(later - earlier).total_seconds() for earlier, later in pairwise(starts)] == [1, 4, 16, 64, 256]
+
+
+@pytest.fixture
+def crowd(outbox: list[str]) -> list[users.User]:
+    """More than the mail server accepts at once."""
+    return [users.add_user(f"{n}", f"{n}@example.com", opted_in=True) for n in range(25)]
+
+
+def test_of_a_crowd_each_gets_the_mail_in_turn(
+    crowd: list[users.User], outbox: list[str], defer_emulator: Emulator
+) -> None:
+    for user in crowd:
+        compute_product_recommendation.enqueue(user)
+
+    defer_emulator.run_until_idle()
+
+    assert outbox == [user["email"] for user in crowd]
+
+
+@pytest.mark.defer(start="2026-01-06")  # a Tuesday
+def test_who_has_waited_longest_is_first_when_the_mail_server_is_back(
+    crowd: list[users.User], outbox: list[str], defer_emulator: Emulator
+) -> None:
+    defer_emulator.pause(compute_product_recommendation)
+    for place, user in enumerate(crowd):
+        delay(compute_product_recommendation, timedelta(hours=25 - place)).enqueue(user)
+    defer_emulator.advance("25 hours")
+    assert outbox == []
+
+    defer_emulator.resume(compute_product_recommendation)
+    defer_emulator.run_until_idle()
+
+    assert outbox == [user["email"] for user in reversed(crowd)]
 
 
 @pytest.mark.defer(start="2026-01-05T08:00")
