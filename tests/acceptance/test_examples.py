@@ -149,7 +149,7 @@ def test_the_own_tests_of_an_example_pass(name: str, tmp_path: Path) -> None:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -21,7 +21,7 @@ from tests.projects import clean_environment, eventually
 pytestmark = pytest.mark.acceptance
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120  # seconds, for a block: one of them installs everything
+PATIENCE = 300  # seconds, for a block: one of them installs everything
 
 
 class Reader:

@@ -17,7 +17,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 LARGEST = 150 * 1024  # bytes of a page
-PATIENCE = 10_000.0  # ms until a page is said not to do what it should
+PATIENCE = 30_000.0  # ms until a page is said not to do what it should
 SCREENSHOTS = os.environ.get("DEFER_SCREENSHOTS")  # a folder
 
 expect.set_options(timeout=PATIENCE)

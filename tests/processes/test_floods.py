@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,19 @@ def play(
     asyncio.run(main())
 
 
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Jobs that are started here follow each other at once, however long the machine takes for it: the clock
+    of the event loop stands, and none of them has run for long."""
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    loop.time = lambda: now  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del loop.time  # type: ignore[method-assign]
+
+
 async def start_many(pool: PoolUnderTest, function: str, count: int, *args: Any) -> list[int]:
     """Without a pause between them, so that they wait behind each other."""
     assert pool.pool.room >= count
@@ -71,7 +85,9 @@ def test_short_jobs_in_a_row_become_a_flood_and_a_long_one_ends_it(tmp_path: Pat
 
 def test_a_worker_is_given_more_jobs_than_it_runs(tmp_path: Path) -> None:
     async def scenario(pool: PoolUnderTest) -> None:
-        for sequence in await start_many(pool, "nothing", DEPTH + 1):
+        with one_moment():
+            started = await start_many(pool, "nothing", DEPTH + 1)
+        for sequence in started:
             assert (await pool.end_of(sequence)).result == "null"
 
     play(tmp_path, scenario)
@@ -106,8 +122,9 @@ def test_each_attempt_has_its_own_output(tmp_path: Path) -> None:
 
 def test_nothing_waits_behind_a_job_that_takes_long(tmp_path: Path) -> None:
     async def scenario(pool: PoolUnderTest) -> None:
-        (long,) = await start_many(pool, "sleeps", 1, 30)
-        short = await start_many(pool, "nothing", DEPTH)
+        with one_moment():
+            (long,) = await start_many(pool, "sleeps", 1, 30)
+            short = await start_many(pool, "nothing", DEPTH)
         for sequence in short:
             assert (await pool.end_of(sequence)).end == "returned"
         assert long not in pool.recorder.ends
@@ -137,8 +154,9 @@ def test_one_that_is_killed_before_its_beginning_never_runs(tmp_path: Path) -> N
     source = "def tells(path):\n    open(path, 'w').close()"
 
     async def scenario(pool: PoolUnderTest) -> None:
-        (long, *_) = await start_many(pool, "sleeps", LANES, 30)
-        doomed = await start_many(pool, "tells", LANES, str(tmp_path / "told"))
+        with one_moment():
+            (long, *_) = await start_many(pool, "sleeps", LANES, 30)
+            doomed = await start_many(pool, "tells", LANES, str(tmp_path / "told"))
         for sequence in doomed:
             pool.pool.kill(sequence)
             assert (await pool.end_of(sequence)).end == "killed"
@@ -153,8 +171,9 @@ def test_a_worker_that_dies_takes_only_the_job_that_it_runs(tmp_path: Path) -> N
     source = "import os\ndef dies(): os._exit(3)"
 
     async def scenario(pool: PoolUnderTest) -> None:
-        dying = await start_many(pool, "dies", LANES)
-        others = await start_many(pool, "nothing", DEPTH)
+        with one_moment():
+            dying = await start_many(pool, "dies", LANES)
+            others = await start_many(pool, "nothing", DEPTH)
         assert [(await pool.end_of(sequence)).end for sequence in dying] == ["died"] * LANES
         assert {(await pool.end_of(sequence)).end for sequence in others} == {"returned"}
 
@@ -163,8 +182,9 @@ def test_a_worker_that_dies_takes_only_the_job_that_it_runs(tmp_path: Path) -> N
 
 def test_a_deadline_ends_only_the_job_that_has_reached_it(tmp_path: Path) -> None:
     async def scenario(pool: PoolUnderTest) -> None:
-        slow = [await pool.start("sleeps", 30, max_duration=0.05) for _ in range(LANES)]
-        others = await start_many(pool, "nothing", DEPTH)
+        with one_moment():
+            slow = [await pool.start("sleeps", 30, max_duration=0.05) for _ in range(LANES)]
+            others = await start_many(pool, "nothing", DEPTH)
         assert {(await pool.end_of(sequence)).end for sequence in slow} == {"timed_out"}
         assert {(await pool.end_of(sequence)).end for sequence in others} == {"returned"}
 
@@ -175,8 +195,9 @@ def test_what_follows_a_worker_that_has_to_be_replaced_runs_elsewhere(tmp_path: 
     source = "import threading, time\ndef leaves(): threading.Thread(target=time.sleep, args=(30,)).start()"
 
     async def scenario(pool: PoolUnderTest) -> None:
-        leaving = await start_many(pool, "leaves", LANES)
-        others = await start_many(pool, "nothing", DEPTH)
+        with one_moment():
+            leaving = await start_many(pool, "leaves", LANES)
+            others = await start_many(pool, "nothing", DEPTH)
         for sequence in (*leaving, *others):
             assert (await pool.end_of(sequence)).end == "returned"
 
@@ -221,9 +242,11 @@ def test_after_a_stop_the_pool_knows_what_was_never_begun(tmp_path: Path) -> Non
     stopped: list[tuple[PoolUnderTest, list[int]]] = []
 
     async def scenario(pool: PoolUnderTest) -> None:
-        for sequence in await start_many(pool, "begins", LANES):
+        with one_moment():
+            begun = await start_many(pool, "begins", LANES)
+            stopped.append((pool, await start_many(pool, "nothing", DEPTH)))
+        for sequence in begun:
             await pool.printed(sequence)
-        stopped.append((pool, await start_many(pool, "nothing", DEPTH)))
 
     play(tmp_path, scenario, workers=LANES, begins=source)
     ((pool, unbegun),) = stopped

@@ -133,7 +133,7 @@ FIELD = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.tuples(*FIELD), st.datetimes(datetime(1999, 1, 1), datetime(2060, 1, 1)))
 def test_moments_agree_with_croniter(fields: tuple[str, ...], start: datetime) -> None:
     expression = " ".join(fields)
