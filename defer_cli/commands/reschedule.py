@@ -18,6 +18,11 @@ from defer_client.models import Execution, State
 
 Command = FilteredCommand
 
+LIKE_AN_ID = re.compile(
+    r"@.*|([0-9a-f]{4,12}|[0-9a-f]{8}-[0-9a-f-]*|[0-9a-f-]*-[0-9a-f]{12})(\.[0-9]+)?", re.IGNORECASE
+)
+"""Its short form, its beginning or its end. A date such as 2026-02-30 is none."""
+
 
 def reschedule(
     ctx: typer.Context,
@@ -61,6 +66,6 @@ def split_when(words: Sequence[str], *, by_filter: bool) -> tuple[list[str], tim
     try:
         return ids[:-1], parse_when(last, "WHEN")
     except InvalidDuration:
-        if re.fullmatch(r"@.*|[0-9A-Fa-f-]{4,}(\.[0-9]+)?", last) and not by_filter:
+        if LIKE_AN_ID.fullmatch(last) and not by_filter:
             return ids, None
         raise

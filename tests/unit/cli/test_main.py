@@ -59,6 +59,8 @@ def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
         (["deadbeef", "@last"], False, (["deadbeef", "@last"], None)),
         (["a1b2", "c3d4", "1 day"], False, (["a1b2", "c3d4"], timedelta(days=1))),
         (["deadbeef", "2026-01-31"], False, (["deadbeef"], datetime(2026, 1, 31, tzinfo=timezone.utc))),
+        (["deadbeef", "1f2e3d4c-0a"], False, (["deadbeef", "1f2e3d4c-0a"], None)),
+        (["deadbeef", "95fe-DBB528B7BC6F.2"], False, (["deadbeef", "95fe-DBB528B7BC6F.2"], None)),
         (["10m"], True, ([], timedelta(minutes=10))),
     ],
 )
@@ -66,9 +68,10 @@ def test_the_last_word_of_reschedule_is_the_time(words: list[str], by_filter: bo
     assert split_when(words, by_filter=by_filter) == expected
 
 
-def test_a_last_word_that_is_neither_time_nor_id_is_refused() -> None:
+@pytest.mark.parametrize("word", ["tomorrow", "2026-02-30", "10000-01-01", "2026-1", "abc"])
+def test_a_last_word_that_is_neither_time_nor_id_is_refused(word: str) -> None:
     with pytest.raises(errors.InvalidDuration):
-        split_when(["deadbeef", "tomorrow"], by_filter=False)
+        split_when(["deadbeef", word], by_filter=False)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
