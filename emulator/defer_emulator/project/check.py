@@ -117,7 +117,7 @@ def check_reading(
     )
     found = [*check_functions(facts), *check_usage(files, reading.callers)]
     if imported:
-        found += _import_problems(project, imported.failures, found)
+        found += _import_problems(files, imported.failures, found)
     python = imported.python if imported else ""
     return CheckResult(project=project, files=files, diagnostics=in_order(found), python=python)
 
@@ -147,8 +147,11 @@ def _with_imported(files: Iterable[ParsedFile], imported: Imported) -> tuple[Par
 
 def _with_specs(parsed: ParsedFile, specs: dict[str, FunctionSpec], is_plain: bool) -> ParsedFile:
     known = [_filled(function, specs.pop(function.name, None)) for function in parsed.functions]
-    functions = (*known, *(_found(spec) for spec in specs.values()))
+    lines = {function.place.line for function in known}  # by which one is known that has another name there
+    functions = (*known, *(_found(spec) for spec in specs.values() if spec.line not in lines))
     use: NameUse = "plain" if is_plain and parsed.own_name == "other" else parsed.own_name
+    if any(function.name == parsed.source.function for function in functions):
+        use = "deferred"
     return replace(parsed, functions=functions, own_name=use)
 
 
@@ -179,15 +182,24 @@ def _found(spec: FunctionSpec) -> FoundFunction:
 
 
 def _import_problems(
-    project: Project, failures: Iterable[ImportFailure], found: Sequence[Diagnostic]
+    files: Iterable[ParsedFile], failures: Iterable[ImportFailure], found: Sequence[Diagnostic]
 ) -> list[Diagnostic]:
     """What fails for a reason that a finding gives already is not told twice."""
     explained = {each.file for each in found if each.code in EXPLAINING and each.severity == "error"}
+    sources = {parsed.source.relative: parsed for parsed in files}
     if any(each.code in ("DF010", "DF020") for each in found):  # Python looked in the other folder
-        own = {(source.relative, f"No module named '{source.module}'") for source in project.files}
+        own = {(name, f"No module named '{parsed.source.module}'") for name, parsed in sources.items()}
         failures = [each for each in failures if (each.file, each.message.partition(": ")[2]) not in own]
     return [
-        import_problem(failure.at or failure.file, failure.line, failure.message)
+        _import_problem(sources.get(failure.file), failure)
         for failure in failures
         if explained.isdisjoint((failure.at, failure.file))
     ]
+
+
+def _import_problem(parsed: ParsedFile | None, failure: ImportFailure) -> Diagnostic:
+    """Where the file itself did not fail, the place is that of the name in it."""
+    if parsed is not None and "no background function" in failure.message:
+        place = parsed.own_place
+        return import_problem(failure.file, place.line, failure.message, place.column)
+    return import_problem(failure.at or failure.file, failure.line, failure.message)

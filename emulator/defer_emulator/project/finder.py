@@ -54,10 +54,13 @@ class SourceFile:
 
     @property
     def is_importable(self) -> bool:
-        """Whether every part of `module` is a Python name."""
+        """Whether every part of `module` is a Python name, and no name of a file or folder has a dot."""
         from keyword import iskeyword
 
-        return all(part.isidentifier() and not iskeyword(part) for part in self.module.split("."))
+        parts = self.module.split(".")
+        return self.path.with_suffix("").parts[-len(parts) :] == tuple(parts) and all(
+            part.isidentifier() and not iskeyword(part) for part in parts
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

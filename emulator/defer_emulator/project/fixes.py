@@ -301,6 +301,8 @@ class _Planner:
             raise NotMechanical("it is not clear which function is meant")
         (function,) = parsed.functions
         source = parsed.source
+        if function.name == source.function:
+            raise NotMechanical(f"{function.name} has the right name, but is hidden")
         modules = names_of(source.module, source.relative)
         uses = find_uses(self._importers(source.function), modules, function.name, source.function)
         fixes, reasons = [], []
@@ -310,7 +312,7 @@ class _Planner:
             except NotMechanical as reason:
                 reasons.append(str(reason))
         if not fixes:
-            raise NotMechanical("; ".join(reasons))
+            raise NotMechanical("; ".join(dict.fromkeys(reasons)))
         alone = [fix for fix in fixes if not fix.edits.keys() - {source.path}]
         fix = alone[0] if alone else fixes[-1]
         notes = [f"look at {', '.join(uses.texts[:3])}, where a text names it"] if uses.texts else []

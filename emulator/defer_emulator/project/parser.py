@@ -53,6 +53,7 @@ importing can tell, or nothing."""
 class ParsedFile:
     source: SourceFile
     functions: tuple[FoundFunction, ...] = ()
+    replaced: tuple[FoundFunction, ...] = ()  # those that a later one of the same name takes away
     own_name: NameUse = "missing"
     own_place: Place = START
     problem: SyntaxProblem | None = None
@@ -98,7 +99,7 @@ def client_name(name: str | None) -> str | None:
 
 
 def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run on import, in their order, also those inside `if`, `try` and `with`."""
+    """The statements that run on import, in their order, also those inside `if`, `try`, `match` and so on."""
     waiting = list(reversed(body))
     while waiting:
         statement = waiting.pop()
@@ -106,8 +107,8 @@ def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         if isinstance(statement, FunctionNode | ast.ClassDef):
             continue
         inner = list(getattr(statement, "body", []))
-        for handler in getattr(statement, "handlers", []):
-            inner += handler.body
+        for branch in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            inner += branch.body
         inner += [*getattr(statement, "orelse", []), *getattr(statement, "finalbody", [])]
         waiting.extend(reversed(inner))
 
@@ -127,7 +128,14 @@ def parse_file(source: SourceFile) -> ParsedFile:
     use, place = reader.own
     if any(function.name == source.function for function in functions):
         use = "deferred"
-    return ParsedFile(source=source, functions=functions, own_name=use, own_place=place, module=module)
+    return ParsedFile(
+        source=source,
+        functions=functions,
+        replaced=tuple(reader.replaced),
+        own_name=use,
+        own_place=place,
+        module=module,
+    )
 
 
 class _Reader:
@@ -139,6 +147,7 @@ class _Reader:
         self.names: dict[str, str | None] = {}
         self.defined: dict[str, FunctionNode] = {}
         self.functions: dict[str, FoundFunction] = {}
+        self.replaced: list[FoundFunction] = []
         self.own: tuple[NameUse, Place] = ("missing", START)
 
     def read(self, statement: ast.stmt) -> None:
@@ -217,6 +226,8 @@ class _Reader:
         is_decorated: bool = False,
     ) -> None:
         definition = node if isinstance(node, FunctionNode) else None
+        if is_decorated and (old := self.functions.get(name)) and self._always_replaces(old, definition):
+            self.replaced.append(old)
         values = [Given(value=_literal(value, self.names), place=self.module.place(value)) for value in given]
         self.functions[name] = FoundFunction(
             name=name,
@@ -239,6 +250,11 @@ class _Reader:
             definition=definition,
             is_only_deferred=len(getattr(node, "decorator_list", ())) == is_decorated,
         )
+
+    def _always_replaces(self, old: FoundFunction, definition: FunctionNode | None) -> bool:
+        """Whether both are defined whatever happens: in an `if`, they may be alternatives."""
+        body = self.module.tree.body
+        return old.definition in body and definition in body and old.definition is not definition
 
 
 def _literal(node: ast.expr, names: Mapping[str, str | None]) -> Any:

@@ -66,6 +66,9 @@ def import_problem(file: str, line: int, message: str, column: int = 1) -> Diagn
         fix = f"install {missing[1]} where the workers run, or correct the name"
     elif "circular import" in message:
         fix = "move one of the two imports into the function that needs it"
+    elif "no background function" in message:
+        code = "DF001"
+        fix = "put @defer above all other decorators, at the top level of the file"
     elif message.startswith("`import "):
         fix = "rename the folder, or what is found instead of it; defer doctor shows sys.path"
     else:
@@ -301,6 +304,15 @@ def _unique_names(facts: Facts) -> Iterator[Diagnostic]:
         parsed.source.function: parsed for parsed in reversed(facts.files) if parsed.own_name == "deferred"
     }
     for parsed in facts.files:
+        for old in parsed.replaced:
+            new = next(function for function in parsed.functions if function.name == old.name)
+            yield _at(
+                parsed,
+                "DF004",
+                f"{old.name} is defined in line {old.place.line} already, which this one replaces",
+                "remove one of the two, or rename it and move it to a file of its own",
+                new.place,
+            )
         for function in parsed.functions:
             other = first.setdefault(function.name, parsed)
             if other is not parsed:

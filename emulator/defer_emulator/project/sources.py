@@ -127,8 +127,8 @@ def read_module(path: Path) -> Module | SyntaxProblem:
     try:
         source = decode(raw)
     except UnicodeDecodeError as error:
-        place = Place(line=raw.count(b"\n", 0, error.start) + 1, column=1)
-        message = f"not valid {error.encoding}: byte {raw[error.start]:#04x}"
+        place = _after(error.object[: error.start].decode(error.encoding, "replace"))
+        message = f"not valid {error.encoding}: byte {error.object[error.start]:#04x}"
         return SyntaxProblem(place=place, message=message, fix="save the file as UTF-8")
     except (LookupError, UnicodeError) as error:
         return SyntaxProblem(place=START, message=f"{error}")
@@ -139,7 +139,7 @@ def parse(source: Text) -> Module | SyntaxProblem:
     """The tree of a text. Raises nothing."""
     text = source.text
     if "\0" in text:
-        place = Place(line=text.count("\n", 0, text.index("\0")) + 1, column=1)
+        place = _after(text[: text.index("\0")])
         return SyntaxProblem(place=place, message="source code cannot contain null bytes")
     try:
         with warnings.catch_warnings():
@@ -150,6 +150,12 @@ def parse(source: Text) -> Module | SyntaxProblem:
         return SyntaxProblem(place=place, message=error.msg)
     except (ValueError, RecursionError, MemoryError) as error:
         return SyntaxProblem(place=START, message=str(error) or "nested too deeply")
+
+
+def _after(text: str) -> Place:
+    """The place of what follows a text."""
+    found = LINE_END.split(text)
+    return Place(line=len(found), column=len(found[-1]) + 1)
 
 
 def read_bytes(path: Path) -> bytes:

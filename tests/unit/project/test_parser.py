@@ -68,6 +68,18 @@ def test_every_way_to_write_a_cron_is_read(tmp_path: Path, text: str) -> None:
     assert function.expression is not None and function.expression.value == "5 0 * * *"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "match 1:\n    case 1:\n        @defer\n        async def send_mail(): ...\n",
+        "match 1:\n    case _:\n        async def send_mail(): ...\n        send_mail = defer(send_mail)\n",
+        "while True:\n    @defer\n    async def send_mail(): ...\n    break\n",
+    ],
+)
+def test_a_function_inside_of_any_statement_is_read(tmp_path: Path, text: str) -> None:
+    assert only(parse(tmp_path, USE + text)).name == "send_mail"
+
+
 def test_other_decorators_and_inner_functions_are_not_taken_for_deferred(tmp_path: Path) -> None:
     parsed = parse(
         tmp_path,
@@ -146,24 +158,28 @@ def test_what_only_importing_can_tell_is_left_open(tmp_path: Path, text: str, us
 
 
 @pytest.mark.parametrize(
-    ("raw", "message", "line"),
+    ("raw", "message", "line", "column"),
     [
-        (b"x = 1\ndef f(:\n", "invalid syntax", 2),
-        (b"x = 1\ny = '\xff'\n", "not valid utf-8: byte 0xff", 2),
-        (b"x = 1\n\ny = '\0'", "null bytes", 3),
-        (b"# coding: klingon\n", "unknown encoding: klingon", 1),
-        (b"(" * 5000, "", 1),
-        (b"if True:\nx = 1\n", "expected an indented block", 2),
-        (b"x = [\n", "'[' was never closed", 1),
+        (b"x = 1\ndef f(:\n", "invalid syntax", 2, 7),
+        (b"x = 1\ny = '\xc3\xbc\xff'\n", "not valid utf-8: byte 0xff", 2, 7),
+        (b"x = 1\n\ny = '\xc3\xbc\0'", "null bytes", 3, 7),
+        (b"x = 1\ry = '\0'", "null bytes", 2, 6),
+        (b"\xef\xbb\xbfx = '\xff'", "not valid utf-8: byte 0xff", 1, 6),
+        (b"# coding: cp1252\nx = '\xfc\x81'", "byte 0x81", 2, 7),
+        (b"x = 1\ry = '\xff'", "not valid utf-8: byte 0xff", 2, 6),
+        (b"# coding: klingon\n", "unknown encoding: klingon", 1, 1),
+        (b"(" * 5000, "", 1, None),
+        (b"if True:\nx = 1\n", "expected an indented block", 2, 1),
+        (b"x = [\n", "'[' was never closed", 1, 5),
     ],
 )
 def test_what_is_no_python_has_a_place_and_a_message(
-    tmp_path: Path, raw: bytes, message: str, line: int
+    tmp_path: Path, raw: bytes, message: str, line: int, column: int | None
 ) -> None:
     problem = parse(tmp_path, raw).problem
     assert isinstance(problem, SyntaxProblem)
     assert message in problem.message and problem.message
-    assert problem.place.line == line
+    assert (problem.place.line, problem.place.column) == (line, column or problem.place.column)
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path: Path) -> None:

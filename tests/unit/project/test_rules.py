@@ -9,6 +9,7 @@ from defer_emulator.config import Config
 from defer_emulator.domain.functions import FunctionSpec, Parameter
 from defer_emulator.project.check import CheckResult, Imported, ImportFailure, check_project
 from defer_emulator.project.diagnostics import CODES, Diagnostic, in_order, problem, source_line, to_json
+from defer_emulator.project.fixes import plan_fixes
 from defer_emulator.project.rules import import_problem, python_name
 
 from .conftest import Check, Write
@@ -74,6 +75,19 @@ def test_alternatives_of_one_function_are_one(check: Check) -> None:
     assert codes(check({"defer/f.py": text})) == []
 
 
+def test_a_function_that_replaces_another_one_of_its_file_is_found(check: Check) -> None:
+    text = GOOD + "\n\n@defer(retry=3)\nasync def good() -> None: ...\n"
+    found = only(check({"defer/good.py": text}), "DF004")
+    assert (found.place, found.width) == ("defer/good.py:8:11", len("good"))
+    assert "line 3" in found.message
+
+
+def test_signatures_that_are_spelled_out_are_one_function(check: Check) -> None:
+    text = "from typing import overload\n@overload\nasync def good(x: int) -> int: ...\n"
+    text += "@overload\nasync def good(x: str) -> str: ...\n" + USE + "@defer\nasync def good(x): return x\n"
+    assert codes(check({"defer/good.py": text})) == []
+
+
 def test_one_name_in_two_files_is_found_at_the_file_that_is_not_named_so(check: Check) -> None:
     text = USE + "@defer\nasync def bad(): ...\n@defer\nasync def good(): ...\n"
     found = only(check({"defer/bad.py": text, "defer/good.py": GOOD}), "DF004")
@@ -92,6 +106,7 @@ def test_one_name_in_two_folders_is_found(check: Check) -> None:
         ("2fa", "fa"),
         ("sendMail 2", "send_mail_2"),
         ("class", "class_"),
+        ("send.mail", "send_mail"),
         ("1", "function"),
     ],
 )
@@ -106,8 +121,9 @@ def test_a_file_that_cannot_be_imported_may_have_the_name_of_its_function(check:
     assert only(check({"defer/send-mail.py": GOOD}), "DF017").fix == "rename it to good.py"
 
 
-def test_a_folder_that_cannot_be_imported_is_found(check: Check) -> None:
-    assert only(check({"defer/my-mails/good.py": GOOD}), "DF017").fix == "rename its folder"
+@pytest.mark.parametrize("folder", ["my-mails", "my.mails", "mails.py"])
+def test_a_folder_that_cannot_be_imported_is_found(check: Check, folder: str) -> None:
+    assert only(check({f"defer/{folder}/good.py": GOOD}), "DF017").fix == "rename its folder"
 
 
 # --- functions ------------------------------------------------------------------------------------
@@ -371,6 +387,16 @@ def test_importing_fills_in_what_the_source_leaves_open(check: Check) -> None:
     assert "DF005" in codes(check({"defer/f.py": text}, imported=Imported(functions=[body])))
 
 
+def test_what_importing_finds_under_the_files_name_is_its_function(check: Check) -> None:
+    text = USE + "async def f(): ...\n(f := defer(f))\n"
+    assert codes(check({"defer/f.py": text}, imported=Imported(functions=[spec(line=2)]))) == []
+
+
+def test_a_function_with_another_name_of_its_own_is_said_once(check: Check) -> None:
+    text = USE + "async def _mail(): ...\nf = defer(_mail)\n"
+    assert codes(check({"defer/f.py": text}, imported=Imported(functions=[spec(line=2)]))) == ["DF001"]
+
+
 def test_a_name_that_importing_shows_to_be_plain_is_found(check: Check) -> None:
     files = {"defer/f.py": "from lib import f\n"}
     assert codes(check(files)) == []
@@ -378,6 +404,25 @@ def test_a_name_that_importing_shows_to_be_plain_is_found(check: Check) -> None:
         file="defer/f.py", at="defer/f.py", message="f is no background function: put @defer above it"
     )
     assert codes(check(files, imported=Imported(failures=[failure]))) == ["DF001"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("@wrap\n@defer\nasync def f(): ...\n", "f is no background function: put @defer above it"),
+        ("if 0:\n    @defer\n    async def f(): ...\n", "no background function named f: a file holds one"),
+    ],
+)
+def test_a_function_that_is_none_once_it_is_imported_is_found_at_its_name(
+    check: Check, text: str, message: str
+) -> None:
+    failure = ImportFailure(file="defer/f.py", at="defer/f.py", message=message)
+    shown = Imported(failures=[failure])
+    result = check({"defer/f.py": USE + "from lib import wrap\n" + text}, imported=shown)
+    found = only(result, "DF001")
+    assert plan_fixes(result).fixes == ()
+    assert (found.line, found.message) == (5, message)
+    assert "above all other decorators" in found.fix
 
 
 # --- diagnostics ----------------------------------------------------------------------------------
