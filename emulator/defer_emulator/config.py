@@ -140,8 +140,6 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
     in_pyproject = file.name == "pyproject.toml"
-    if in_pyproject and b"defer" not in raw:
-        return {}  # other tools may judge it; most projects are spared the parser
     data = parse_toml(file, raw)
     if not in_pyproject:
         return data

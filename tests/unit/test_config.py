@@ -150,8 +150,9 @@ def test_broken_toml_names_the_line(tmp_path: Path) -> None:
     assert "not valid TOML" in str(error)
 
 
-def test_a_broken_pyproject_that_never_mentions_defer_is_left_to_others(tmp_path: Path) -> None:
-    assert load(tmp_path, "[project\n", "pyproject.toml") == Config()
+def test_a_broken_pyproject_is_told_also_where_it_never_mentions_defer(tmp_path: Path) -> None:
+    error = refused(tmp_path, "[project\n", "pyproject.toml")
+    assert str(error).startswith("pyproject.toml:1: not valid TOML")
 
 
 def test_a_file_that_is_not_utf8_names_the_line(tmp_path: Path) -> None:
