@@ -10,6 +10,8 @@ import weakref
 from pathlib import Path
 from types import TracebackType
 
+from defer_client.errors import StateFileError
+
 _RETRY = 0.01  # seconds
 
 
@@ -43,12 +45,19 @@ class ProjectLock:
         return self._file is not None
 
     def acquire(self, timeout: float = 0.5) -> None:
-        """Take it, waiting up to `timeout` seconds. Raises `LockHeld`.
+        """Take it, waiting up to `timeout` seconds. Raises `LockHeld`, and `StateFileError` where it cannot
+        be written.
 
         The folder `.defer` is made if it is missing.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StateFileError(
+                f"{self.path} cannot be written: {error.strerror}",
+                hint="make the file and its folder writable",
+            ) from None
         deadline = time.monotonic() + timeout
         while not _try_lock(file, fcntl.LOCK_EX):
             if time.monotonic() >= deadline:

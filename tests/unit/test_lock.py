@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from defer_client.errors import StateFileError
 from defer_emulator.lock import LockHeld, ProjectLock
 
 
@@ -33,6 +34,12 @@ def test_a_file_that_a_dead_process_left_is_no_obstacle(tmp_path: Path) -> None:
     assert (tmp_path / ".defer" / "lock").read_text().strip().isdigit()
     assert ProjectLock(tmp_path).holder() is None
     ProjectLock(tmp_path).acquire(timeout=0)
+
+
+def test_where_it_cannot_be_written_the_file_and_the_reason_are_named(tmp_path: Path) -> None:
+    (tmp_path / ".defer").touch()
+    with pytest.raises(StateFileError, match=r"\.defer/lock cannot be written: File exists"):
+        ProjectLock(tmp_path).acquire(timeout=0)
 
 
 def test_no_child_inherits_the_lock(tmp_path: Path) -> None:
