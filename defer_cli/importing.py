@@ -20,6 +20,8 @@ from defer_emulator.project.finder import Project, find_folders, find_project, l
 from defer_emulator.runner.describe import describe_project
 from defer_emulator.runner.loading import PoolOptions
 
+SLOW = 2.0  # seconds of silence that a person may take for a hang
+
 
 def check(session: Session, *, start_worker: bool = False) -> CheckResult:
     """All findings of `defer check`: from the source, and from importing it meanwhile.
@@ -64,4 +66,11 @@ async def _import(session: Session, project: Project, start_worker: bool = False
     load = describe_project
     if start_worker:
         from defer_emulator.runner.trial import try_worker as load
-    return imported(await load(options, load_request(project, config)))
+    loading = asyncio.create_task(load(options, load_request(project, config)))
+    done, _ = await asyncio.wait([loading], timeout=SLOW)
+    if not done and session.output.is_text:
+        session.output.note(
+            f"importing takes long; a file that needs more than {options.import_timeout:g} s is given up",
+            "dim",
+        )
+    return imported(await loading)

@@ -70,7 +70,7 @@ def execute(
     if running is not None:
         _refuse_choices(running, "--python" if session.python is not None else "--port" if port else "")
         token = session.config.token or session.environment.get("DEFER_TOKEN", "")
-        _say_whose(session, running)
+        _say_whose(session, running, prints=verbose or log is not None)
         return _run(session, command, Address(url=running.url, token=token))[0]
     hosted = fork(session, None if log is None else session.folder / log)
     if isinstance(hosted, Host):
@@ -100,9 +100,12 @@ def _refuse_choices(running: Presence, option: str) -> None:
         )
 
 
-def _say_whose(session: Session, running: Presence) -> None:
+def _say_whose(session: Session, running: Presence, *, prints: bool) -> None:
+    """`prints`: somebody has asked what it prints here."""
+    where = "; it prints where it was started, not here (--log, --verbose)" if prints else ""
     session.output.note(
-        f"the emulator that serves this project already is used: {running.url}, process {running.pid}", "dim"
+        f"the emulator that serves this project already is used: {running.url}, process {running.pid}{where}",
+        "dim",
     )
 
 

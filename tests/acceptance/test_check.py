@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.terminal import Terminal
-from tests.projects import TempProject
+from tests.projects import DEFER, TempProject
 
 pytestmark = pytest.mark.acceptance
 
@@ -138,6 +139,17 @@ def test_a_person_is_asked(project: TempProject) -> None:
 
 def test_the_options_of_fix_need_it(project: TempProject) -> None:
     assert project.run("check", "--yes", check=False).returncode == 2
+
+
+def test_an_import_that_takes_long_is_told_while_it_lasts(tmp_path: Path) -> None:
+    wait = "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.01)\n"
+    project = TempProject(tmp_path / "shop", {"slow": wait + "async def slow() -> None: ..."})
+    with subprocess.Popen([DEFER, "check"], cwd=project.root, stderr=subprocess.PIPE, text=True) as checking:
+        assert checking.stderr is not None
+        assert checking.stderr.readline().startswith("importing takes long; ")
+        (project.root / "go").touch()
+        assert checking.stderr.read() == "no problems found\n"
+    assert checking.returncode == 0
 
 
 def test_jsonl_and_github(project: TempProject) -> None:

@@ -100,7 +100,9 @@ def test_one_that_runs_already_is_used_and_goes_on(project: TempProject) -> None
     with project.dev("--port", "0").ready() as dev:
         done = project.run("exec", "--", "sh", "-c", "echo $DEFER_ENDPOINT")
         assert done.stdout.strip() == dev.url
-        assert str(dev.pid) in done.stderr
+        assert str(dev.pid) in done.stderr and "--log" not in done.stderr
+        done = project.run("exec", "--log", "emulator.log", "--", "true")
+        assert "it prints where it was started, not here (--log, --verbose)" in done.stderr
         with urllib.request.urlopen(f"{dev.url}/health") as answer:
             assert answer.status == 200
         for words in (("--python", sys.executable), ("--port", "4567")):
