@@ -13,7 +13,7 @@ import typer
 from click import UsageError
 
 from defer_cli.asking import agreed
-from defer_cli.filters import chosen, is_filtered, narrowed
+from defer_cli.filters import chosen, is_filtered, narrowed, nothing_found
 from defer_cli.main import FAILED, OK, exit_code
 from defer_cli.output import Output, to_json
 from defer_cli.session import Session
@@ -88,7 +88,7 @@ def act(
         raise UsageError("give ids or filters, not both", ctx=ctx)
     if dry_run:
         found = [session.call(session.backend.get_execution(session.resolve(text))) for text in ids]
-        return _preview(session, found, verb)
+        return _preview(session, found, verb, Search())
     if len(ids) > 1:
         targets = resolve_all(session, ids)
         return _report(session, verb, perform(targets, action), len(targets))
@@ -105,14 +105,14 @@ def _by_filter(
 ) -> int:
     matching = find_all(session, search, limit)
     if dry_run:
-        return _preview(session, list(matching)[::-1], verb)
+        return _preview(session, list(matching)[::-1], verb, search)
     states: Counter[State] = Counter()
     targets: list[str] = []
     for execution in matching:  # all, before anything changes: that must not shift the pages
         states[execution.state] += 1
         targets.append(execution.id)
     if not targets:
-        return _preview(session, [], verb)
+        return _preview(session, [], verb, search)
     if len(states) > 1 and not yes:
         session.output.note(", ".join(f"{count:,} {state.value}" for state, count in states.most_common()))
     question = f"{verb} {_count(len(targets))}?"
@@ -182,7 +182,7 @@ def _count(number: int) -> str:
     return f"{number:,} execution{'s' * (number != 1)}"
 
 
-def _preview(session: Session, found: Sequence[Execution], verb: str) -> int:
+def _preview(session: Session, found: Sequence[Execution], verb: str, search: Search) -> int:
     output = session.output
     if not output.is_text:
         _print_list(session, found)
@@ -191,7 +191,7 @@ def _preview(session: Session, found: Sequence[Execution], verb: str) -> int:
         executions_table(output, shown, session.now())
         if len(shown) < len(found):
             output.note(f"and {len(found) - len(shown):,} more", "dim")
-    output.note(f"would {verb} {_count(len(found))}" if found else "no executions match")
+    output.note(f"would {verb} {_count(len(found))}" if found else nothing_found(session, search))
     return OK
 
 

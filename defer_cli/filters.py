@@ -121,6 +121,18 @@ def is_filtered(ctx: click.Context) -> bool:
     return any(value not in (None, ()) for value in ctx.meta[KEY].values())
 
 
+def nothing_found(session: Session, search: Search) -> str:
+    """What to say when nothing matches: also that a function is unknown, and which was probably meant."""
+    text = "no executions match"
+    if session.endpoint or not search.function_names:
+        return text
+    from defer_cli.functions import names_of_functions
+
+    known = names_of_functions(session)
+    unknown = [name for name in search.function_names if name not in known]
+    return text + "".join(f"; there is no function {name!r}{nearest(name, known)}" for name in unknown)
+
+
 def narrowed(search: Search, states: Sequence[State]) -> Search:
     """The same search in these states, unless it names some itself."""
     if search.filters.states:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from defer_cli.names import snake_case
 from defer_cli.session import Session
-from defer_client.errors import InvalidArguments, UnknownFunction
+from defer_client.errors import DeferError, InvalidArguments, UnknownFunction
 from defer_client.models import Arguments
 from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction
 from defer_emulator.domain.ids import function_id
@@ -41,10 +42,20 @@ def known_functions(session: Session) -> list[RegisteredFunction]:
     return _merge(session, remembered, import_project(session))
 
 
+def names_of_functions(session: Session) -> frozenset[str]:
+    """Those of the project's files and those that its file of executions remembers."""
+    remembered = session.call(session.operations.functions()) if session.has_file else []
+    with suppress(DeferError):  # no folder of functions, or two
+        return frozenset([*(one.spec.name for one in remembered), *(one.function for one in _files(session))])
+    return frozenset(one.spec.name for one in remembered)
+
+
 def _merge(
     session: Session, remembered: Iterable[RegisteredFunction], imported: Imported
 ) -> list[RegisteredFunction]:
     """The functions as imported, with what the file of executions knows of them."""
+    from defer_emulator.generations import refusal
+
     by_name = {function.spec.name: function for function in remembered}
     all_paused = session.has_file and session.call(session.operations.is_paused())
     project_id = session.call(session.operations.project_id()) if session.has_file else None
@@ -56,16 +67,18 @@ def _merge(
             specs[source.function] = old.spec if old else _stand_in(source)
     found = []
     for name, spec in sorted(specs.items()):
-        failure = failed.get(spec.file)
+        problem: str | None = None
+        if failure := failed.get(spec.file):
+            problem = f"{failure.at or failure.file}:{failure.line}: {failure.message}"
+        elif refused := refusal(spec, imported.functions):
+            problem = f"{spec.file}:{spec.line}: {refused}"
         old = by_name.get(name)
         found.append(
             RegisteredFunction(
                 id=function_id(project_id, name) if project_id else "",
                 spec=spec,
-                status="ready" if failure is None else "broken",
-                problem=None
-                if failure is None
-                else f"{failure.at or failure.file}:{failure.line}: {failure.message}",
+                status="broken" if problem else "ready",
+                problem=problem,
                 paused=all_paused or (old is not None and old.paused),
                 cron_after=None if old is None else old.cron_after,
             )

@@ -14,7 +14,13 @@ from defer_cli.settings_files import SettingsFiles
 from defer_cli.templates import NewFile, files_of, write_new
 from defer_client.errors import Conflict
 from defer_emulator.config import Config
-from defer_emulator.project.finder import ProjectNotFound, find_folders, find_root, import_path
+from defer_emulator.project.finder import (
+    ProjectNotFound,
+    TooManyFolders,
+    find_folders,
+    find_root,
+    import_path,
+)
 from defer_emulator.store.store import Store
 
 IGNORE_LINE = ".defer/"
@@ -74,13 +80,17 @@ def init(ctx: typer.Context) -> None:
     _tell(session, done, framework, outer)
 
 
-def function_folder(root: Path) -> Path:
+def function_folder(root: Path, *, only: bool = False) -> Path:
     """The project's `defer/`; where there is none, the place for it: beside `manage.py`, or in `src/`.
 
-    Raises `ConfigError`, `InTheWay`.
+    `only`: it must be clear which. Raises `ConfigError`, `InTheWay`, `TooManyFolders`.
     """
+    config = Config.load(root, {})
     try:
-        return find_folders(root, Config.load(root, {}))[0]
+        folders = find_folders(root, config)
+        if only and len(folders) > 1 and not config.folders:
+            raise TooManyFolders(root, folders)
+        return folders[0]
     except ProjectNotFound:
         django, source = find_django(root), root / "src"
         if django is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from click import UsageError
 
-from defer_cli.filters import FilteredCommand, chosen, is_filtered
+from defer_cli.filters import FilteredCommand, chosen, is_filtered, nothing_found
 from defer_cli.session import Session
 from defer_cli.text import cut, moment
 from defer_cli.views import counted, describe, executions_table, outcome
@@ -52,7 +52,7 @@ def listing(
     search = chosen(ctx)
     page = Page(first=limit, after=after)
     if not watch:
-        _show(session, session.search(page, search), filtered=is_filtered(ctx))
+        _show(session, session.search(page, search), search, filtered=is_filtered(ctx))
     elif output.is_text and output.can_move(output.out):
         from defer_cli.live import LiveScreen
 
@@ -62,14 +62,15 @@ def listing(
         _tell(session, page, search)
 
 
-def _show(session: Session, found: PageOf[Execution], *, filtered: bool) -> None:
+def _show(session: Session, found: PageOf[Execution], search: Search, *, filtered: bool) -> None:
     output = session.output
     if not output.is_text:
         whole = page_of_to_json(found)
         output.rows(whole["data"], page_info=whole["page_info"])
         return
     if not found.data:
-        output.note("no executions match" if filtered else "no executions yet; start one: defer run NAME")
+        none = "no executions yet; start one: defer run NAME"
+        output.note(nothing_found(session, search) if filtered else none)
         return
     executions_table(output, found.data, session.now())
     if found.page_info.has_next_page:
@@ -89,7 +90,7 @@ def _watch(session: Session, page: Page, search: Search, screen: LiveScreen, *, 
             found = session.search(page, search)
             with session.output.captured() as lines:
                 session.output.line(_head(session, found.data), "dim")
-                _show(session, found, filtered=filtered)
+                _show(session, found, search, filtered=filtered)
             screen.show(lines)
         if screen.wait(LOOK):
             return

@@ -117,7 +117,7 @@ def _expression(name: str, cron: str | None, template: Template | None) -> str:
 
 def _place(session: Session, typed: str | None) -> Place:
     """The folder that was asked for: inside the folder of functions, with or without that in its name."""
-    root, base = session.root, function_folder(session.root)
+    root, base = session.root, function_folder(session.root, only=True)
     if typed is None:
         return Place(root=root, base=base, folder=base)
     relative = Path(typed)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from defer_cli.filters import moment_of
+from defer_cli.functions import find_spec
 from defer_cli.output import Output
 from defer_cli.parameters import complete_names
 from defer_cli.session import Session
@@ -17,9 +18,10 @@ from defer_cli.text import STATE_STYLES, Cell, Column, bar, duration, moment, sp
 from defer_cli.views import OF_INTEREST
 from defer_client.models import State
 from defer_client.wire import time_to_json
+from defer_emulator.domain.insight import Activity, FunctionStatistics, QueueDepth
 
 if TYPE_CHECKING:
-    from defer_emulator.domain.insight import Activity, FunctionStatistics, Percentiles, Statistics
+    from defer_emulator.domain.insight import Percentiles, Statistics
 
 BAR = 24  # columns
 BUCKETS = 48
@@ -74,18 +76,21 @@ def stats(
     found = session.call(session.operations.statistics(window=window, buckets=BUCKETS))
     functions = dict(found.functions)
     if function is not None:
-        name = (
-            function
-            if function in functions
-            else session.call(session.operations.find_function(function)).spec.name
-        )
-        functions = {name: functions[name]}
+        name = function if function in functions else find_spec(session, function).name
+        functions = {name: functions.get(name) or nothing_of(name)}
     if session.output.format == "json":
         session.output.value(to_dict(found, functions, whole=function is None))
     elif session.output.format == "jsonl":
         session.output.rows(map(_function_to_dict, functions.values()))
     else:
         _Screen(session.output, found, functions, since=start, whole=function is None).show()
+
+
+def nothing_of(name: str) -> FunctionStatistics:
+    """Of a function that never ran, and that no emulator has loaded."""
+    return FunctionStatistics(
+        name=name, counts={}, activity=Activity(), queue=QueueDepth(), places_taken=0, last=None
+    )
 
 
 # --- as JSON ------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def judge(result: LoadResult) -> Judgement:
         for problem in result.problems
     }
     for spec in result.functions:
-        reason = _refusal(spec, result.functions)
+        reason = refusal(spec, result.functions)
         if reason is not None:
             place = f"{spec.file}:{spec.line}"
             broken[spec.name] = BrokenFunction(
@@ -55,7 +55,8 @@ def judge(result: LoadResult) -> Judgement:
     return Judgement(functions=functions, broken=broken)
 
 
-def _refusal(spec: FunctionSpec, functions: Sequence[FunctionSpec]) -> str | None:
+def refusal(spec: FunctionSpec, functions: Sequence[FunctionSpec]) -> str | None:
+    """Why a function that was imported, beside these others, cannot run; None where it can."""
     files = sorted(other.file for other in functions if other.name == spec.name)
     if len(files) > 1:
         return f"more than one function is named {spec.name}: {', '.join(files)}"

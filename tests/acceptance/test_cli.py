@@ -199,6 +199,23 @@ def test_lists_are_filtered(project: TempProject) -> None:
         assert project.run("list", *wrong, check=False).returncode == 2
 
 
+def test_a_filter_by_an_unknown_function_names_the_near_one(project: TempProject) -> None:
+    for words in (("list",), ("list", "--output", "text", "--state", "failed"), ("cancel", "--dry-run")):
+        done = project.run(*words, "--function", "gret")
+        assert done.stdout == ""
+        assert "there is no function 'gret'; did you mean 'greet'?" in done.stderr
+    assert project.run("list", "--function", "greet").stderr == "no executions match\n"
+    assert project.run("list", "--function", "gret", "--output", "json").stderr == ""
+
+
+def test_statistics_know_a_function_that_never_ran(project: TempProject) -> None:
+    done = project.run("stats", "--function", "greet")
+    assert (done.stdout, done.stderr) == ("", "no executions yet; start one: defer run NAME\n")
+    found = project.json("stats", "--function", "Greet")
+    assert [(row["name"], row["counts"]) for row in found["functions"]] == [("greet", {})]
+    assert project.run("stats", "--function", "gret", check=False).returncode == 3
+
+
 def test_jsonl_is_one_row_a_line(project: TempProject) -> None:
     for number in range(3):
         project.call("greet", str(number))
@@ -269,6 +286,15 @@ def test_a_file_that_does_not_import_is_listed_and_does_not_stop_the_others(proj
     assert "broken" in done.stdout
     assert "greet" in done.stdout
     assert "nowhere_to_be_found" in done.stderr
+
+
+def test_a_function_that_an_emulator_would_refuse_is_broken_without_one_too(project: TempProject) -> None:
+    project.write("hourly", CRON.replace("0 8 * * MON", "99 * * * *").replace("report()", "hourly()"))
+    project.write("daily", CRON.replace("report()", "daily(day: int = 1)"))
+    done = project.run("functions")
+    assert done.stdout.count("broken") == 2
+    assert "hourly cannot run: defer/hourly.py:4: cron '99 * * * *'" in done.stderr
+    assert "daily cannot run: defer/daily.py:4: a cron takes no parameters" in done.stderr
 
 
 def test_crons_show_their_next_times(project: TempProject) -> None:
@@ -517,6 +543,27 @@ def test_without_a_project_or_a_server_the_code_is_six(tmp_path: Path) -> None:
         assert "defer init" in error_of(done)["hint"]
     assert defer(tmp_path, "list", DEFER_ENDPOINT="http://127.0.0.1:9").returncode == 6
     assert defer(tmp_path, "--project", "nowhere", "list").returncode == 6
+
+
+def test_without_a_folder_of_functions_nothing_is_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    for words in (("dev", "--port", "0"), ("exec", "--", "true")):
+        done = defer(tmp_path, *words)
+        assert (done.returncode, done.stdout) == (6, "")
+        assert "no folder named defer/" in done.stderr and "defer init" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
+
+
+def test_with_two_folders_nothing_new_goes_into_either(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    for app in ("billing", "shipping"):
+        (tmp_path / app / "defer").mkdir(parents=True)
+        (tmp_path / app / "defer" / "__init__.py").touch()
+    done = defer(tmp_path, "new", "send_mail")
+    assert (done.returncode, done.stdout) == (6, "")
+    assert 'folders = ["billing/defer", "shipping/defer"]' in done.stderr
+    (tmp_path / "defer.toml").write_text('folders = ["billing/defer", "shipping/defer"]\n')
+    assert "created billing/defer/send_mail.py" in defer(tmp_path, "new", "send_mail").stdout
 
 
 def test_a_project_is_found_from_below_and_by_option(project: TempProject, tmp_path: Path) -> None:
