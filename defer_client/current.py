@@ -18,6 +18,7 @@ class CurrentExecution:
 
 
 _current: ContextVar[CurrentExecution | None] = ContextVar("defer_current_execution", default=None)
+_alone: CurrentExecution | None = None  # that of the whole process: new threads begin without a context
 
 
 def current_execution() -> CurrentExecution | None:
@@ -26,14 +27,20 @@ def current_execution() -> CurrentExecution | None:
     >>> current_execution() is None
     True
     """
-    return _current.get()
+    return _current.get() or _alone
 
 
 @contextmanager
-def executing(execution: CurrentExecution) -> Iterator[None]:
-    """What runs in the block, and tasks started in it, belongs to `execution`. For runners."""
+def executing(execution: CurrentExecution, *, alone: bool = False) -> Iterator[None]:
+    """What runs in the block, and tasks started in it, belongs to `execution`. For runners.
+
+    `alone`: nothing else runs in this process meanwhile, so that all of its threads do.
+    """
+    global _alone
     token = _current.set(execution)
+    _alone = execution if alone else _alone
     try:
         yield
     finally:
         _current.reset(token)
+        _alone = None if alone else _alone

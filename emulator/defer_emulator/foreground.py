@@ -159,7 +159,7 @@ class _Foreground:
         running = self._running
         arguments = json.loads(running.arguments)
         current = CurrentExecution(id=running.id, attempt=running.attempt, function=running.function)
-        with executing(current):
+        with executing(current, alone=True):
             value = self._function.local(*arguments["positional"], **arguments["keyword"])
             return asyncio.run(value) if inspect.iscoroutine(value) else value
 

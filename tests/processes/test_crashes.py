@@ -98,6 +98,26 @@ def test_spawned_workers_survive_a_new_base(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_code_that_was_lost_is_loaded_as_soon_as_it_can_be(tmp_path: Path) -> None:
+    write_functions(tmp_path, {"pids": PIDS})
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+
+    async def main() -> None:
+        async with running_pool(tmp_path, python=str(python)) as pool:
+            await pool.load()
+            _, generation = json.loads((await pool.run("pids")).result or "")
+            python.unlink()
+            os.kill(next(pid for pid in tree.ancestors(generation)), signal.SIGKILL)
+            said = pool.recorder.troubles
+            await pool.until(lambda: any("cannot be started" in one for one in said), "the reason")
+            python.symlink_to(sys.executable)
+            assert (await pool.run("pids")).end == "returned"
+            assert sum("cannot be started" in one for one in said) == 1, "said once"
+
+    asyncio.run(main())
+
+
 EMULATOR = """
     import asyncio, sys
     from pathlib import Path

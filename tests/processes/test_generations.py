@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from defer_emulator.interpreter import WorkersUnavailable
 from defer_emulator.runner.describe import describe_project
+from defer_emulator.runner.frames import ForkFailed
+from defer_emulator.workers import tree
 from tests.processes.pools import (
     PoolUnderTest,
     load_request,
@@ -94,7 +98,7 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
         assert "nothing_of_that_name" in problems["missing"].message
         assert "sys.exit(3)" in problems["leaves"].message
         assert "exit code 4" in problems["dies"].message
-        assert "did not end within 0.5 s" in problems["hangs"].message
+        assert "did not end within 2 s" in problems["hangs"].message
         assert "no background function named empty" in problems["empty"].message
         through = problems["through"]
         assert (through.source, through.file, through.line) == ("defer/through.py", "helper.py", 3)
@@ -102,7 +106,7 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
         assert "helping" in result.output
         assert (await pool.run("fine")).result == '"fine"'
 
-    play(tmp_path, scenario, import_timeout=0.5)
+    play(tmp_path, scenario, import_timeout=2)
 
 
 def test_setup_runs_first_and_its_failure_is_that_of_every_function(tmp_path: Path) -> None:
@@ -228,5 +232,65 @@ def test_modules_of_the_project_may_have_our_names(tmp_path: Path) -> None:
     async def scenario(pool: PoolUnderTest) -> None:
         assert not (await pool.load()).problems
         assert (await pool.run("job")).result == "true"
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("deed", ["sys.stdout = sys.stderr = None", "sys.stdout.close(); sys.stderr.close()"])
+@pytest.mark.parametrize("worker_start", ["fork", "spawn"])
+def test_a_file_that_takes_the_streams_away_stops_nobody(
+    tmp_path: Path, worker_start: str, deed: str
+) -> None:
+    source = f"import sys\n{deed}\ndef takes(): pass"
+    write_functions(tmp_path, {"takes": source, "tells": "def tells(): print('heard')"})
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        assert not (await pool.load()).problems
+        assert (await pool.run("tells")).end == "returned"
+        assert pool.recorder.lines(1) == ["heard"]
+
+    play(tmp_path, scenario, worker_start=worker_start)
+
+
+@pytest.mark.parametrize("worker_start", ["fork", "spawn"])
+def test_code_whose_process_is_lost_before_it_is_taken_over_is_loaded_again(
+    tmp_path: Path, worker_start: str
+) -> None:
+    source = """
+        import os, signal
+        if not os.path.exists("armed"):
+            open("armed", "w").close()
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+        def job(): return 1
+    """
+    write_functions(tmp_path, {"job": source})
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        loading = asyncio.create_task(pool.load())
+        for _ in range(5):  # until the base is told to fork
+            await asyncio.sleep(0)
+        # It says what it holds, and dies, before the loop goes on.
+        deadline = time.monotonic() + 10
+        while not (tmp_path / "armed").exists() or tree.descendants(os.getpid())[1:]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # noqa: ASYNC251 - the loop must stand still
+        assert not (await loading).problems
+        assert (await pool.run("job")).result == "1"
+
+    play(tmp_path, scenario, worker_start=worker_start)
+
+
+def test_a_load_that_gets_no_process_is_said_and_the_code_before_stays(tmp_path: Path) -> None:
+    write_functions(tmp_path, {"fine": FINE})
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        await pool.load()
+        servers = pool.pool._servers
+        loading = asyncio.create_task(pool.load())
+        await pool.until(lambda: len(servers._generations) == 2, "a second generation")
+        servers._receive(ForkFailed(number=max(servers._generations), message="too many processes"))
+        with pytest.raises(WorkersUnavailable, match="too many processes"):
+            await loading
+        assert (await pool.run("fine")).result == '"fine"'
 
     play(tmp_path, scenario)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -172,13 +173,15 @@ def test_child_that_the_function_forks_reports_nothing(tmp_path: Path) -> None:
 
 def test_execution_is_known_inside_and_marked_in_the_environment(tmp_path: Path) -> None:
     source = """
-        import os
+        import asyncio, os
         from defer_client import defer
         from defer_client.current import current_execution
         @defer
         async def job():
             current = current_execution()
             token = os.environ["DEFER_EXECUTION_TOKEN"]
+            in_thread = await asyncio.get_running_loop().run_in_executor(None, current_execution)
+            assert in_thread == current, in_thread
             return [current.function, current.attempt, token.startswith(current.id + "."), os.getcwd()]
     """
     end, _ = run_one(tmp_path, source)
@@ -303,6 +306,35 @@ def test_memory_limit_counts_all_processes_of_the_attempt(tmp_path: Path) -> Non
     end, _ = run_one(tmp_path, source, memory_limit=100_000_000)
     assert end.end == "out_of_memory" and end.failure is not None
     assert (end.failure.name, end.failure.code) == ("OOMError", ErrorCode.OUT_OF_MEMORY)
+
+
+def test_memory_that_processes_share_counts_once(tmp_path: Path) -> None:
+    source = """
+        import os, time
+        def job():
+            kept = bytearray(os.urandom(1)) * 100_000_000
+            children = [pid for _ in range(4) if (pid := os.fork()) or time.sleep(0.3) or os._exit(0)]
+            for pid in children:
+                os.waitpid(pid, 0)
+            return len(kept)
+    """
+    end, _ = run_one(tmp_path, source, memory_limit=200_000_000)
+    assert end.result == "100000000"
+
+
+def test_nobody_is_to_blame_for_memory_that_earlier_executions_have_kept(tmp_path: Path) -> None:
+    source = """
+        import os, time
+        kept = []
+        def job():
+            kept.append(bytearray(os.urandom(1)) * 110_000_000)
+            time.sleep(0.25)
+    """
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        assert [(await pool.run("job")).end for _ in range(3)] == ["returned"] * 3
+
+    play(tmp_path, {"job": source}, scenario, memory_limit=200_000_000, warm=1)
 
 
 # --- what an attempt leaves behind --------------------------------------------------------------
@@ -443,3 +475,37 @@ def test_worker_killed_while_idle_is_replaced(tmp_path: Path) -> None:
         assert json.loads((await pool.run("pid")).result or "") != first
 
     play(tmp_path, {"pid": "import os\ndef pid(): return os.getpid()"}, scenario, warm=1)
+
+
+def test_a_job_that_the_queue_of_an_idle_worker_refuses_goes_through_its_channel(tmp_path: Path) -> None:
+    async def scenario(pool: PoolUnderTest) -> None:
+        await pool.until(lambda: pool.pool.room, "an idle worker", wanting=1)
+        for worker in pool.pool._fleet._idle:  # as where the system has small buffers
+            worker._jobs._ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        assert (await pool.run("job", "x" * 20_000)).result == "20000"
+
+    play(tmp_path, {"job": "def job(text): return len(text)"}, scenario, warm=1)
+
+
+def test_a_worker_that_can_be_given_nothing_is_replaced(tmp_path: Path) -> None:
+    async def scenario(pool: PoolUnderTest) -> None:
+        await pool.until(lambda: pool.pool.room, "an idle worker", wanting=1)
+        for worker in pool.pool._fleet._idle:
+            worker._jobs._ours.close()
+        assert (await pool.run("job")).result == "1"
+
+    play(tmp_path, {"job": "def job(): return 1"}, scenario, warm=1)
+
+
+def test_a_pool_that_closes_takes_no_job(tmp_path: Path) -> None:
+    looking: list[asyncio.Task[int]] = []
+
+    async def look(pool: PoolUnderTest) -> int:
+        return pool.pool.room
+
+    async def scenario(pool: PoolUnderTest) -> None:
+        await pool.until(lambda: pool.pool.room, "an idle worker", wanting=1)
+        looking.append(asyncio.create_task(look(pool)))  # as soon as the end has begun
+
+    play(tmp_path, {"job": "def job(): pass"}, scenario)
+    assert looking[0].result() == 0

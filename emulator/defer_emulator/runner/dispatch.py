@@ -109,6 +109,8 @@ class Dispatcher:
             worker.give(self._prepare(job, mark))
         except OSError:  # its queue is full
             self._waiting.append(job)
+            if worker.running is None:  # it was idle: nothing can be given to it at all
+                self._fleet.kill(worker)
             return
         self._workers[job.sequence] = worker
         if worker.running is None:
@@ -123,21 +125,30 @@ class Dispatcher:
 
     # --- taking back --------------------------------------------------------------------------
 
-    def recall(self, worker: WorkerProcess) -> None:
-        """Take back what the worker has not begun. What it runs then, it will run to its end."""
+    def recall(self, worker: WorkerProcess, doomed: int | None = None) -> Job | None:
+        """Take back what the worker has not begun. What it runs then, it will run to its end.
+
+        The rest waits for another worker, and may have one when this returns: but for the job with the
+        sequence `doomed`, which is returned.
+        """
+        found: Job | None = None
         for job in worker.take_back():
             job.stop_clock()
-            self._waiting.append(job.job)
             del self._workers[job.job.sequence]
+            if job.job.sequence == doomed:
+                found = job.job
+            else:
+                self._waiting.append(job.job)
         worker.connection.drain()  # what ended before the rest was taken back
         if worker.running is None and worker.state == "busy":
             self._fleet.put_back(worker)
+        return found
 
     def withdraw(self, sequence: int) -> Job | None:
         """Make sure that a job which has not begun never will; None: it has begun, or is over."""
         worker = self._workers.get(sequence)
-        if worker is not None and worker.queued:
-            self.recall(worker)
+        if worker is not None:
+            return self.recall(worker, doomed=sequence) if worker.queued else None
         for job in self._waiting:
             if job.sequence == sequence:
                 self._waiting.remove(job)
@@ -161,7 +172,7 @@ class Dispatcher:
     def close(self) -> None:
         """All workers are gone."""
         for worker in self._fleet.busy:
-            self._waiting += [job.job for job in worker.take_back()]
+            self.recall(worker)
             if worker.running is not None:
                 worker.running.stop_clock()
 

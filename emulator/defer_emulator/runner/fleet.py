@@ -16,9 +16,11 @@ from defer_emulator.runner.process import WorkerProcess
 from defer_emulator.runner.servers import Servers
 from defer_emulator.runner.timers import Timers
 from defer_emulator.runner.zygote import Generation
+from defer_emulator.workers import tree
 
 _DESCRIPTORS = 8_192  # that this process may have open
 _REST = 0.5  # seconds without new workers after one could not be started
+_KEPT = 0.5  # of the memory limit: what executions may leave in a worker that others get
 _HANG_UP = 0.2  # seconds from the end of a worker's channel to its death; then it is killed
 
 
@@ -102,6 +104,7 @@ class Fleet:
         if worker.state != "starting":
             return
         worker.pid = frame.pid
+        worker.fresh_size = tree.resident_bytes(frame.pid)
         self._starting -= 1
         if frame.version == VERSION:
             self.put_back(worker)
@@ -110,12 +113,12 @@ class Fleet:
             self._rest(f"a worker speaks version {frame.version} of the protocol, not {VERSION}")
 
     def put_back(self, worker: WorkerProcess) -> None:
-        """It takes a job, unless its code is old."""
+        """It takes a job, unless its code is old, or it is full of what others have left there."""
         if worker.state == "gone":
             return
         if worker.state == "busy":
             self._busy.remove(worker)
-        if worker.generation is not self._current:
+        if worker.generation is not self._current or self._is_full(worker):
             self._let_go(worker)
             return
         is_new = worker.state == "starting"
@@ -233,6 +236,13 @@ class Fleet:
         worker.state = "leaving"
         worker.hang_up()
         self.kill_soon(worker)
+
+    def _is_full(self, worker: WorkerProcess) -> bool:
+        """Whether the next execution would be to blame for memory that earlier ones have kept."""
+        limit = self._options.memory_limit
+        if limit is None or worker.pid is None:
+            return False
+        return tree.resident_bytes(worker.pid) - worker.fresh_size > limit * _KEPT
 
     def _shrink(self) -> None:
         """End workers that have been idle for long, but for a few."""

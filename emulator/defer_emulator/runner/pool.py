@@ -38,6 +38,8 @@ from defer_emulator.runner.timers import Timers
 from defer_emulator.runner.zygote import Generation
 from defer_emulator.workers import tree
 
+_REVIVAL_PAUSE = 1.0  # seconds between tries to load the code again that was lost
+
 
 class ProcessPool:
     """Implements the scheduler's `Pool` with processes.
@@ -84,8 +86,6 @@ class ProcessPool:
             on_trouble=self._on_trouble,
         )
         self._servers = Servers(self._options, events)
-        self._servers.start()
-        allow_many_descriptors()  # now, not before: what runs in workers keeps the usual limit
         self._timers = Timers(self._loop)
         self._fleet = Fleet(
             self._options,
@@ -107,6 +107,8 @@ class ProcessPool:
             prepare=self._running_job,
             on_begin=self._begun,
         )
+        self._servers.start()
+        allow_many_descriptors()  # now, not before: what runs in workers keeps the usual limit
 
     async def load(self, request: LoadRequest) -> LoadResult:
         """Import the project's code and run it from now on; until then nothing starts.
@@ -124,6 +126,8 @@ class ProcessPool:
                 if old is not None:
                     self._servers.retire(old)
                 self._generation = result.generation
+                if generation.is_gone:  # since it has said what it holds
+                    self._lost(generation)
                 return result
         finally:
             self._loads -= 1
@@ -134,6 +138,7 @@ class ProcessPool:
     async def close(self) -> None:
         """Kill everything and wait until it is gone, 2 s at most. The listener is told nothing more."""
         self._is_closing = True
+        self._fleet.adopt(None)  # nothing is given to anybody, and no worker is started
         if self._revival is not None:
             self._revival.cancel()
         await self._servers.close()
@@ -149,10 +154,15 @@ class ProcessPool:
 
     async def _revive(self) -> None:
         assert self._request is not None
-        try:
-            await self.load(self._request)
-        except WorkersUnavailable as error:
-            self._on_trouble(str(error))
+        said = ""
+        while self._fleet.current is None:  # else other code has been loaded meanwhile
+            try:
+                await self.load(self._request)
+            except WorkersUnavailable as error:
+                if str(error) != said:
+                    self._on_trouble(str(error))
+                said = str(error)
+                await asyncio.sleep(_REVIVAL_PAUSE)
 
     # --- the scheduler's side -----------------------------------------------------------------
 
@@ -248,7 +258,7 @@ class ProcessPool:
         for worker in self._fleet.busy:
             if worker.running is not None and worker.running.job.debug_port:
                 continue  # the debugger needs some too
-            used = 0 if worker.pid is None else tree.resident_bytes(worker.pid)
+            used = 0 if worker.pid is None else tree.family_bytes(worker.pid, limit)
             if used > limit and worker.running is not None:
                 self._end(worker, worker.running, "out_of_memory", limits.out_of_memory(used, limit))
         if self._fleet.busy:

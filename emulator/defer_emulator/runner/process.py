@@ -15,7 +15,7 @@ from defer_client.models import Failure
 from defer_emulator.domain.jobs import End, Job
 from defer_emulator.runner import growth
 from defer_emulator.runner.connection import Connection, readable
-from defer_emulator.runner.frames import LONGEST_JOB, ON_CHANNEL, Frame, Raised, Returned, Run, packet
+from defer_emulator.runner.frames import ON_CHANNEL, Frame, Raised, Returned, Run, packet
 from defer_emulator.runner.output import AttemptOutput, Stream
 from defer_emulator.runner.pace import DEPTH, PATIENCE
 from defer_emulator.runner.queue import JobQueue
@@ -63,10 +63,12 @@ class WorkerProcess:
         on_output: Callable[[WorkerProcess, Stream, bytes], None],
         on_end: Callable[[WorkerProcess], None],
     ) -> None:
+        """Raises `OSError` when the system gives no more descriptors."""
         self.number = number
         self.generation = generation
         self.unclaimed = b""  # the end of what it printed outside of any attempt
         self.pid: int | None = None
+        self.fresh_size = 0  # bytes in RAM before its first job
         self.state: Literal["starting", "idle", "busy", "leaving", "gone"] = "starting"
         self.running: RunningJob | None = None
         self.queued: deque[RunningJob] = deque()  # behind it
@@ -78,9 +80,9 @@ class WorkerProcess:
         self._held: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}  # printed by whom is not known yet
         self._jobs = JobQueue()
         ours, theirs = socket.socketpair()
-        out, out_end = os.pipe()
-        err, err_end = os.pipe()
-        self.child_descriptors: Descriptors = (theirs.detach(), out_end, err_end, self._jobs.workers_end())
+        jobs = self._jobs.workers_end()
+        out, out_end, err, err_end = _two_pipes()
+        self.child_descriptors: Descriptors = (theirs.detach(), out_end, err_end, jobs.detach())
         """For the fork server. Whoever sends them closes them."""
         self.connection = Connection(loop, ours, lambda frame: on_frame(self, frame), lambda: on_end(self))
         self._pipes: dict[int, Stream] = {out: "stdout", err: "stderr"}
@@ -110,15 +112,14 @@ class WorkerProcess:
 
         What goes through the channel cannot be taken back: it is given to an idle worker only, and alone.
         """
-        data = packet(job.run)
-        if len(data) <= LONGEST_JOB:
-            self._jobs.put(data)
-        elif self.running is None:
+        try:
+            self._jobs.put(packet(job.run))
+        except OSError:  # it is too long to wait behind another job
+            if self.running is not None:
+                raise
             job.is_alone = True
             self._jobs.put(ON_CHANNEL)
             self.connection.send(job.run)
-        else:
-            raise BlockingIOError("too long to wait behind another job")
         self.queued.append(job)
 
     def takes_more(self, now: float) -> bool:
@@ -132,13 +133,14 @@ class WorkerProcess:
     def take_back(self) -> list[RunningJob]:
         """Of its jobs, those that it has not begun. It cannot begin them any more.
 
-        One whose end is decided stays: it ends with the worker, begun or not.
+        One that was killed stays: it ends with the worker, begun or not. One that has only waited too long
+        for this worker has a fresh start with another.
         """
         count = self._jobs.take_back()
         jobs = [*([] if self.running is None else [self.running]), *self.queued]
         begun, back = jobs[: len(jobs) - count], jobs[len(jobs) - count :]
         if self.running is not None and self.running in back:
-            if self.running.fate is not None:
+            if self.running.fate is not None and self.running.fate[0] == "killed":
                 back.remove(self.running)
             else:
                 self.running = None
@@ -229,3 +231,14 @@ class WorkerProcess:
         self._loop.remove_reader(descriptor)
         del self._pipes[descriptor]
         os.close(descriptor)
+
+
+def _two_pipes() -> list[int]:
+    """The ends of both, to read and to write, or none: those of a pipe are not closed by themselves."""
+    ends = [*os.pipe()]
+    try:
+        return [*ends, *os.pipe()]
+    except OSError:
+        for end in ends:
+            os.close(end)
+        raise

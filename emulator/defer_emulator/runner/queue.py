@@ -3,9 +3,11 @@ can be taken back."""
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 
-from defer_emulator.runner.frames import QUEUE_KIND
+from defer_emulator.runner.frames import LONGEST_JOB, QUEUE_KIND
 
 _ENOUGH = 16  # bytes of a message, to see that there is one
 
@@ -18,15 +20,17 @@ class JobQueue:
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, QUEUE_KIND)
         self._ours.setblocking(False)
 
-    def workers_end(self) -> int:
-        """A descriptor for the fork server."""
-        return self._theirs.dup().detach()
+    def workers_end(self) -> socket.socket:
+        """For the fork server."""
+        return self._theirs.dup()
 
     def put(self, message: bytes) -> None:
         """Give it to the worker: a job, or the word that one comes through the channel.
 
-        Raises `OSError` when there is no room.
+        Raises `OSError` when there is no room, or when the message is too long.
         """
+        if len(message) > LONGEST_JOB:
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         self._ours.send(message)
 
     def take_back(self) -> int:

@@ -22,7 +22,14 @@ from defer_emulator.runner.loading import (
     load_frame,
     load_result,
 )
-from defer_emulator.runner.zygote import PROJECT_VARIABLE, Base, Descriptors, Generation, ImportStopped
+from defer_emulator.runner.zygote import (
+    PROJECT_VARIABLE,
+    Base,
+    Descriptors,
+    Generation,
+    ImportStopped,
+    cannot_start,
+)
 from defer_emulator.workers import tree
 
 _END_WITHIN = 1.5  # seconds for everything to be gone
@@ -74,7 +81,10 @@ class Servers:
         while True:
             base = await self._running_base()
             frame = load_frame(self._options.root, request, modules)
-            generation = Generation(next(self._numbers), frame, base, self._loop, on_frame=self._receive)
+            try:
+                generation = Generation(next(self._numbers), frame, base, self._loop, on_frame=self._receive)
+            except OSError as error:
+                raise cannot_start(error) from None
             self._generations[generation.number] = generation
             try:
                 described = await generation.described(self._options.import_timeout)
@@ -92,6 +102,7 @@ class Servers:
                     request = replace(request, setup=None)
         if described.unforkable or self._options.worker_start == "spawn" or not _FORKS_SAFELY:
             generation.spawn_from_now_on()
+            self._generations[generation.number] = generation  # though its process may have ended by itself
         return generation, load_result(self._loads, described, stopped, generation.output)
 
     def start_worker(self, generation: Generation, number: int, descriptors: Descriptors) -> None:
@@ -133,8 +144,8 @@ class Servers:
             case ForkFailed(number=number, message=message) if number not in self._generations:
                 self._forget(number)
                 self._events.on_fork_failed(number, message)
-            case ForkFailed(number=number):
-                self._exited(number, 1)
+            case ForkFailed(number=number, message=message):
+                self._generations.pop(number).refused(message)
             case _:
                 raise AssertionError(f"a fork server does not say {frame}")
 

@@ -98,6 +98,14 @@ class Base:
             self.said = (pipe.read() or b"").decode(errors="replace").strip()
 
 
+def cannot_start(reason: object) -> WorkersUnavailable:
+    """The system gives no process, or no descriptors, for the project's code."""
+    return WorkersUnavailable(
+        f"no process can be started that imports the project's code: {reason}",
+        hint="end some programs, or raise the limits of processes and open files",
+    )
+
+
 class ImportStopped(Exception):
     """A load did not come to its end: importing `file`, "" for `setup`, hangs or has ended the process."""
 
@@ -137,6 +145,7 @@ class Generation:
         self._progress = asyncio.Event()
         self._described: Described | None = None
         self._status: int | None = None
+        self._refusal = ""
         self._splitter = LineSplitter()
         ours, theirs = socket.socketpair()
         self._pipe, printing = os.pipe()
@@ -150,9 +159,19 @@ class Generation:
     def is_loaded(self) -> bool:
         return self._described is not None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it can start no worker any more."""
+        return self._status is not None and not self.is_spawning
+
     async def described(self, timeout: float) -> Described:
-        """Wait for the imports. `timeout` is in seconds, for each file. Raises `ImportStopped`."""
+        """Wait for the imports. `timeout` is in seconds, for each file.
+
+        Raises `ImportStopped`, or `WorkersUnavailable` when there could be no process.
+        """
         while self._described is None:
+            if self._refusal:
+                raise cannot_start(self._refusal)
             if self._status is not None:
                 raise ImportStopped(self._importing, f"importing it ended the process: {how(self._status)}")
             self._progress.clear()
@@ -195,6 +214,12 @@ class Generation:
         if not self.is_loaded:
             self._connection.drain()  # which file it was importing: its last words may come after those
         self._status = status
+        self._progress.set()
+        self.close()
+
+    def refused(self, message: str) -> None:
+        """The base could not fork it."""
+        self._refusal = message
         self._progress.set()
         self.close()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from defer_emulator.runner.frames import LONGEST_JOB, QUEUE_KIND, Run, decode, packet
+from defer_emulator.runner.frames import LONGEST_JOB, Run, decode, packet
 from defer_emulator.runner.queue import JobQueue
 
 RUN = Run(
@@ -32,7 +31,7 @@ class Ends:
 
     def __init__(self) -> None:
         self.pool = JobQueue()
-        self.worker = socket.socket(socket.AF_UNIX, QUEUE_KIND, fileno=self.pool.workers_end())
+        self.worker = self.pool.workers_end()
 
     def next(self) -> bytes:
         return self.worker.recv(LONGEST_JOB)

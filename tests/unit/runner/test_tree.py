@@ -26,7 +26,9 @@ def test_descendants_are_found_through_their_parents() -> None:
         assert tree.ancestors(below)[:2] == [top.pid, os.getpid()]
         assert tree._children_by_stat(top.pid) == [below]
         assert "input()" in tree.command(below)
-        assert tree.resident_bytes(top.pid) > tree.resident_bytes(below) > 1_000_000
+        own, both = tree.resident_bytes(top.pid), tree.family_bytes(top.pid, most=2**40)
+        assert both > own > 1_000_000
+        assert 1_000_000 < tree.family_bytes(top.pid, most=0) < both, "what they share counts once"
         for pid in (below, top.pid):
             tree.kill(pid)
         tree.kill(2**22 + 1)

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from defer_emulator.runner.frames import Decoder, Exited, Fork, Forked, ForkFailed, Frame, Kill, Spawn, encode
 from defer_emulator.workers import tree
+from defer_emulator.workers.python.printing import flush
 
 _MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
 OF_GENERATION = 3  # descriptors: channel, stdout, stderr
@@ -116,7 +117,7 @@ class ForkServer:
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
-            _flush()
+            flush()
             os._exit(1)
 
     def _reap(self) -> None:
@@ -146,11 +147,3 @@ def _execute_worker(channel: socket.socket, jobs: socket.socket) -> None:
     for end in (channel, jobs):
         os.set_inheritable(end.fileno(), True)
     os.execv(sys.executable, [sys.executable, _MAIN, "worker", str(channel.fileno()), str(jobs.fileno())])
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            pass

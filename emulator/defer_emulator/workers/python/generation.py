@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from typing import NoReturn
 
 from defer_emulator.runner.frames import Decoder, Described, Importing, Load, ProtocolError, encode
@@ -11,14 +10,14 @@ from defer_emulator.workers.python import worker
 from defer_emulator.workers.python.describe import describe, problem, python_version
 from defer_emulator.workers.python.environment import prepare
 from defer_emulator.workers.python.fork_server import OF_WORKER, ForkServer
+from defer_emulator.workers.python.printing import flush
 
 
 def main(control: socket.socket) -> NoReturn:
     """Import what the pool asks for, say what it was, and serve forks of it."""
     load = _receive(control)
     described = _load(load, control)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush()  # the imports may have closed or replaced the streams
     control.sendall(encode(described))
     ForkServer(control, lambda channel, jobs: worker.forked(channel, jobs, load), OF_WORKER).serve()
 

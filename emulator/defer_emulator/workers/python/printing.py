@@ -1,8 +1,18 @@
-"""Where the output of one attempt ends and that of the next begins."""
+"""What this process prints, and where the output of one attempt ends and that of the next begins."""
 
 from __future__ import annotations
 
 import os
+import sys
+
+
+def flush() -> None:
+    """Send off what was printed, as far as the project's code has left streams for it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
 
 
 class Printing:

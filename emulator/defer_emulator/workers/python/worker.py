@@ -29,7 +29,7 @@ from defer_emulator.workers.python.debugging import say_goodbye, wait_for_debugg
 from defer_emulator.workers.python.describe import find_function
 from defer_emulator.workers.python.environment import call_hook, prepare
 from defer_emulator.workers.python.failures import failure_of_attempt
-from defer_emulator.workers.python.printing import Printing
+from defer_emulator.workers.python.printing import Printing, flush
 from defer_emulator.workers.python.tidy import CountingExecutor, Tidier, end_tasks
 from defer_emulator.workers.python.traces import without_our_frames
 
@@ -93,7 +93,7 @@ class Worker:
         begun = time.perf_counter()
         result, failure = contextvars.copy_context().run(self._outcome, run)
         if os.getpid() != self._pid:  # the function has forked, and this is the child: not ours to report
-            _flush()
+            flush()
             os._exit(0 if failure is None else 1)
         seconds = time.perf_counter() - begun
         if run.debug_port:
@@ -101,7 +101,7 @@ class Worker:
         notes, stuck = self._end_tasks()
         more, replace = self._tidier.end()
         leaving = stuck or replace or bool(run.debug_port) or self._executor.is_busy()
-        _flush()
+        flush()
         notes += more
         marked = bool(run.mark) and not leaving and self._printing.mark(run.mark)
         if failure is None:
@@ -118,7 +118,7 @@ class Worker:
     def _outcome(self, run: Run) -> tuple[str, JsonObject | None]:
         current = CurrentExecution(id=run.execution_id, attempt=run.attempt, function=run.function)
         try:
-            with executing(current):
+            with executing(current, alone=True):
                 value = self._call(run)
             return json.dumps(check_json(value, "result"), ensure_ascii=False), None
         except BaseException as error:
@@ -177,14 +177,6 @@ def _open_streams() -> None:
             stream = TextIOWrapper(os.fdopen(1 if name == "stdout" else 2, "wb", closefd=False))
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
         setattr(sys, name, stream)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            pass
 
 
 def _reseed_numpy() -> None:
