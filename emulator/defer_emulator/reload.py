@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -44,7 +45,7 @@ async def _changes(root: Path, folders: frozenset[Path], stop: asyncio.Event) ->
         async for changes in awatch(
             *paths,
             recursive=recursive,
-            watch_filter=_is_watched,
+            watch_filter=partial(_is_watched, root),
             debounce=DEBOUNCE,
             step=STEP,
             stop_event=stop,
@@ -81,6 +82,8 @@ def _is_skipped(folder: Path) -> bool:
     return name.startswith(".") or name in SKIPPED_FOLDERS or (folder / "pyvenv.cfg").exists()
 
 
-def _is_watched(_change: Change, path: str) -> bool:
-    parts = Path(path).parts
-    return SKIPPED_FOLDERS.isdisjoint(parts[:-1])
+def _is_watched(root: Path, _change: Change, path: str) -> bool:
+    """Whatever the folders are named that the project lies in: those of the project itself count."""
+    folder = Path(path).parent
+    below = folder.relative_to(root) if folder.is_relative_to(root) else folder
+    return SKIPPED_FOLDERS.isdisjoint(below.parts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from defer_client.models import Arguments, Attempt, Call, Execution, ExecutionFi
 from defer_client.sync import run
 from defer_emulator.backend import LocalBackend, open_backend
 from defer_emulator.domain.functions import FunctionSpec
+from defer_emulator.reload import watch
 from defer_emulator.store.store import Store
-from tests.projects import TempProject, eventually
+from tests.projects import PATIENCE, TempProject, eventually
 
 pytestmark = pytest.mark.processes
 
@@ -211,8 +214,7 @@ def test_saves_while_executions_run_lose_and_duplicate_nothing(
         project.write("hold", HOLD)
         eventually(lambda: {*map(project.state, started)} == {"succeed"}, "all have run", 60)
         eventually(lambda: project.is_live(saves + 1), "the last save runs")
-        time.sleep(0.5)
-        assert len(dev.descendants()) <= 12, "old generations have ended"
+        eventually(lambda: len(dev.descendants()) <= 12, "old generations have ended")
         assert "died" not in dev.output
     lines = [line.split() for line in (project.root / "log.txt").read_text().splitlines()]
     assert Counter((n, what) for n, what, _ in lines) == Counter(
@@ -225,3 +227,23 @@ def test_saves_while_executions_run_lose_and_duplicate_nothing(
     order = sorted((project.attempts(one)[0] for one in started), key=lambda one: one.started_at)  # type: ignore[arg-type,return-value]
     generations = [attempt.generation for attempt in order]
     assert generations == sorted(generations)
+
+
+def test_a_project_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    root = tmp_path / "build" / "env"
+    (root / "defer").mkdir(parents=True)
+    file, skipped = root / "defer" / "job.py", root / "build" / "job.py"
+    skipped.parent.mkdir()
+
+    async def main() -> None:
+        changes = watch(root, root / ".env")
+        assert await anext_of(changes) == frozenset()
+        skipped.touch()
+        file.touch()
+        assert await anext_of(changes) == {file}
+        await changes.aclose()  # type: ignore[attr-defined]
+
+    async def anext_of(changes: AsyncIterator[frozenset[Path]]) -> frozenset[Path]:
+        return await asyncio.wait_for(changes.__anext__(), PATIENCE)
+
+    asyncio.run(main())
