@@ -26,6 +26,7 @@ from defer_emulator.operations import LocalOperations
 from defer_emulator.operations.following import keep_up
 from defer_emulator.operations.live import Live
 from defer_emulator.presence import Presence, own_presence, read_presence, remove_presence, write_presence
+from defer_emulator.project.finder import find_project
 from defer_emulator.runner.faults import FaultInjector
 from defer_emulator.runner.leftovers import end_leftovers
 from defer_emulator.runner.loading import LoadResult, PoolOptions
@@ -56,10 +57,11 @@ class AlreadyRunning(Conflict):
 def run_dev(root: Path, options: DevOptions) -> int:
     """Serve the project until a signal ends it; the exit code.
 
-    Raises `AlreadyRunning`, `ConfigError`, `ProjectNotFound`, `StateFileError`, `PortTaken`,
-    `WorkersUnavailable`.
+    Raises `AlreadyRunning`, `ConfigError`, `ProjectNotFound`, `TooManyFolders`, `StateFileError`,
+    `PortTaken`, `WorkersUnavailable`.
     """
     config = _merged(Config.load(root, os.environ), options)
+    find_project(root, config)  # before anything is written: where there is none, nothing is left behind
     lock = ProjectLock(root)
     try:
         lock.acquire()
@@ -214,24 +216,8 @@ class Emulator:
         try:
             await self._pool.open()
             self._scheduler.recover()
-            server, loaded = await self._start()
-            wake.listen(self._scheduler.poke, self._scheduler.poke_later)
-            write_presence(self._root, self._presence(server, wake))
-            self._is_ready = True
-            gc.freeze()  # what was imported stays: a collection need not look at it again and again
-            gc.set_threshold(GARBAGE)
-            await self._show(server, loaded)
-            self._scheduler.start()
-            self._generations.check(loaded)
-            self._beside += [
-                asyncio.create_task(keep_up(self._statistics)),
-                asyncio.create_task(keep_checkpointing(self._store)),
-            ]
-            self._notify()
-            self._keep()
-            await self._follow_changes_until(stop)
-            await self._drain(stop)
-            await server.close()
+            if (started := await self._start(stop)) is not None:
+                await self._serve(stop, wake, *started)
         finally:
             self._generations.close()
             for task in self._beside:
@@ -244,6 +230,26 @@ class Emulator:
                 self._notifier.close(NOTIFIER_PATIENCE)
         self._view.stopped()
         return 0
+
+    async def _serve(self, stop: Stop, wake: WakeSocket, server: Server, loaded: LoadResult) -> None:
+        """From the first execution that may start to the last answer."""
+        wake.listen(self._scheduler.poke, self._scheduler.poke_later)
+        write_presence(self._root, self._presence(server, wake))
+        self._is_ready = True
+        gc.freeze()  # what was imported stays: a collection need not look at it again and again
+        gc.set_threshold(GARBAGE)
+        await self._show(server, loaded)
+        self._scheduler.start()
+        self._generations.check(loaded)
+        self._beside += [
+            asyncio.create_task(keep_up(self._statistics)),
+            asyncio.create_task(keep_checkpointing(self._store)),
+        ]
+        self._notify()
+        self._keep()
+        await self._follow_changes_until(stop)
+        await self._drain(stop)
+        await server.close()
 
     def _debug_ports(self) -> dict[str, int]:
         """Raises `DebuggerMissing`, `DebugPortTaken`."""
@@ -298,13 +304,21 @@ class Emulator:
             only=self._options.only,
         )
 
-    async def _start(self) -> tuple[Server, LoadResult]:
-        """Import the project in its process while this one imports the web layer."""
+    async def _start(self, stop: Stop) -> tuple[Server, LoadResult] | None:
+        """Import the project in its process while this one imports the web layer; None when a signal comes
+        first, for an import may hang."""
         loading = asyncio.create_task(self._generations.load_first())
+        asked = asyncio.create_task(stop.asked.wait())
         try:
-            return await self._start_server(), await loading
+            server = await self._start_server()
+            await asyncio.wait({loading, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():
+                return server, loading.result()
+            await server.close()
+            return None
         finally:
             loading.cancel()
+            asked.cancel()
 
     async def _start_server(self) -> Server:
         from defer_emulator.web.app import create_app
@@ -351,13 +365,16 @@ class Emulator:
         if self._options.only:
             self._notes.append(f"only {', '.join(self._options.only)} runs; all others queue")
         operations = self._operations()
+        functions = await operations.functions()
+        missing = set(self._options.only) - {one.spec.name for one in functions if one.status != "removed"}
+        self._notes += [f"there is no function {name!r} yet" for name in sorted(missing)]
         self._view.started(
             DevInfo(
                 root=self._root,
                 url=server.url,
                 pid=os.getpid(),
                 version=__version__,
-                functions=await operations.functions(),
+                functions=functions,
                 clock=await operations.clock(),
                 token=self._config.token,
                 python=self._interpreter.described(self._root, loaded.python),

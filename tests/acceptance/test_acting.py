@@ -131,10 +131,12 @@ def test_after_a_crash_what_ran_is_an_orphan(project: TempProject) -> None:
 
 
 def test_an_emulator_for_some_functions_only_says_so(project: TempProject) -> None:
-    with project.dev("--port", "0", "--only", "single") as dev:
+    with project.dev("--port", "0", "--only", "single", "--only", "singel") as dev:
         dev.ready()
+        dev.says("only single, singel runs; all others queue")
+        dev.says("there is no function 'singel' yet")
         assert becomes(project, project.call("sleepy", "0"), "not_selected")["details"] == {
-            "only": ["single"]
+            "only": ["single", "singel"]
         }
 
 

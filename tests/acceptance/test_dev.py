@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import time
 import urllib.request
 from pathlib import Path
 
@@ -145,8 +144,7 @@ def test_a_second_ctrl_c_ends_what_runs(project: TempProject) -> None:
         dev.says("slow begins")
         family = dev.descendants()
         dev.signal(signal.SIGINT)
-        dev.says("1")
-        time.sleep(0.3)
+        dev.says("Ctrl-C again ends them now")
         dev.signal(signal.SIGINT)
         dev.wait(5)
         assert not any(map(is_alive, family))
@@ -165,6 +163,17 @@ def test_sigterm_interrupts_what_runs_and_everything_is_gone_within_five_seconds
         dev.wait(5)
         assert not any(map(is_alive, family))
     assert project.execution(execution)["error_code"] == "ER0000"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_an_import_that_hangs_is_obeyed_at_once(project: TempProject, number: int) -> None:
+    project.write("hangs", "import time\nopen('importing', 'w').close()\ntime.sleep(600)\ndef hangs(): pass")
+    with project.dev() as dev:
+        eventually(lambda: (project.root / "importing").exists(), "the import")
+        family = dev.descendants()
+        dev.signal(number)
+        assert dev.wait(5) == 0
+        assert not any(map(is_alive, family))
 
 
 def test_a_parent_that_waits_for_tomorrows_child_does_not_hold_a_clean_stop_up(project: TempProject) -> None:
