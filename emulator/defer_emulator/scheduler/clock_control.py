@@ -24,6 +24,7 @@ class ClockControl:
 
     def __init__(self) -> None:
         self.news: list[ClockMoved] = []  # to tell after the commit
+        self.has_begun = False  # to walk, in this transaction
         self._walk: ClockMove | None = None
 
     @property
@@ -32,7 +33,7 @@ class ClockControl:
 
     def take(self, tx: Transaction) -> None:
         """Do what was asked of the clock. Comes first in a transaction: the time is right afterwards."""
-        self.news, self._walk = [], None
+        self.news, self._walk, self.has_begun = [], None, False
         for move in tx.clock_moves():
             if move.state == "cancelling":
                 self._end(tx, move, "cancelled")
@@ -51,8 +52,9 @@ class ClockControl:
             if move.state != "asked":
                 self._end(tx, move, "cancelled" if move.state == "cancelling" else "interrupted")
 
-    def step(self, tx: Transaction, moments: Iterable[int]) -> bool:
-        """Go to the next instant: nothing more happens at this one. `moments` are when something is due.
+    def step(self, tx: Transaction, moments: Iterable[int], skipped: int | None) -> bool:
+        """Go to the next instant: nothing more happens at this one. `moments` are when something is due;
+        `skipped` is when a paused cron would be: it lets that minute pass, and is nothing to walk to.
 
         Whether the clock was moved. At the target, the walk is over instead.
         """
@@ -65,10 +67,11 @@ class ClockControl:
         if walk.target is None or walk.target <= now:
             self._end(tx, walk, "nothing_due" if walk.target is None else "done")
             return False
-        tx.set_clock(offset=tx.clock.offset, frozen_at=min(walk.target, next_due or walk.target))
+        tx.set_clock(offset=tx.clock.offset, frozen_at=min(_given(walk.target, next_due, skipped)))
         return True
 
     def _begin(self, tx: Transaction, move: ClockMove) -> None:
+        self.has_begun = True
         self._walk = replace(move, state="going", runs_on=tx.clock.mode == "running")
         if move.target is not None:
             self._tell(tx, target=move.target)
@@ -87,6 +90,10 @@ class ClockControl:
     def _tell(self, tx: Transaction, target: int | None = None) -> None:
         moved = ClockMoved(at=tx.now, mode=tx.clock.mode, offset=tx.now - tx.real, target=target)
         self.news.append(moved)
+
+
+def _given(*moments: int | None) -> list[int]:
+    return [moment for moment in moments if moment is not None]
 
 
 def _apply(tx: Transaction, move: ClockMove) -> None:
@@ -111,12 +118,12 @@ def walk_alone(store: SchedulerStore, on_progress: Callable[[int], None] = lambd
             control.take(tx)
             if not control.is_walking:
                 return missed
-            if tx.epoch != epoch or (crons.next_due() or tx.now + 1) <= tx.now:
+            if control.has_begun or tx.epoch != epoch or (crons.next_due() or tx.now + 1) <= tx.now:
                 epoch = tx.epoch
                 crons.update(tx.functions())
             tx.discard_due()
             missed += [due for due in fire(tx, crons) if due.missed]
-            moments = (tx.next_discard(), crons.next_due(), tx.next_pending())
-            control.step(tx, [moment for moment in moments if moment is not None])
+            moments = _given(tx.next_discard(), crons.next_due(paused=False), tx.next_pending())
+            control.step(tx, moments, crons.next_due(paused=True))
             now = tx.now
         on_progress(now)

@@ -50,9 +50,10 @@ class CronTable:
             if function.spec.cron and function.cron_after is not None and function.status != "removed"
         }
 
-    def next_due(self) -> int | None:
-        """When the next minute of any cron is due, µs."""
-        return min((cron.next for cron in self._crons.values() if cron.next is not None), default=None)
+    def next_due(self, *, paused: bool | None = None) -> int | None:
+        """When the next minute of any cron is due, µs; only of those that are `paused`, or are not."""
+        crons = [cron for cron in self._crons.values() if paused is None or cron.paused == paused]
+        return min((cron.next for cron in crons if cron.next is not None), default=None)
 
     def take_due(self, now: int, *, paused: bool = False) -> list[Due]:
         """What has become due up to `now`; each minute is taken once. A paused cron's minutes are skipped."""

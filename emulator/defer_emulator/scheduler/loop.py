@@ -273,7 +273,7 @@ class Scheduler:
             (self._clock.take if self._claiming else self._clock.abandon)(tx)
             now = tx.now
             foreign = tx.changes_since(self._revision)
-            if tx.epoch != self._epoch:
+            if tx.epoch != self._epoch or self._clock.has_begun:
                 self._load_functions(tx)
             completions = [self._completion(attempt, end, now) for attempt, end in self._ended]
             completions += self._stale_aborts(foreign)
@@ -284,10 +284,11 @@ class Scheduler:
             self._take_answers((*foreign, *settled, *discarded))
             claim = self._claim(tx)
             self._take_answers(claim.cancelled, taken=len(claim.started))
-            due = (claim.next_due, tx.next_discard(), self._crons.next_due())
+            due = (claim.next_due, tx.next_discard(), self._crons.next_due(paused=False))
             moments = [moment for moment in due if moment is not None]
+            skipped = self._crons.next_due(paused=True)
             quiet_in = self._quiet_in(claim) if self._clock.is_walking else None
-            stepped = quiet_in == 0 and self._clock.step(tx, moments)
+            stepped = quiet_in == 0 and self._clock.step(tx, moments, skipped)
         # Committed. Nothing below may fail for want of the file.
         self._revision = tx.revision
         ended, self._ended, self._logs, self._troubled = self._ended, [], [], False
@@ -299,7 +300,7 @@ class Scheduler:
         self._send_answers()
         self._dispatch(now, claim)
         self._release_parked()
-        self._plan(claim, moments, 0 if stepped else quiet_in)
+        self._plan(claim, moments if skipped is None else [*moments, skipped], 0 if stepped else quiet_in)
         self._settled.set()
 
     def _completion(self, attempt: _Attempt, end: JobEnd, now: int) -> Completion:

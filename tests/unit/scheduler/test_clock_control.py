@@ -14,7 +14,7 @@ from defer_client.retry import RetryPolicy
 from defer_client.sync import run
 from defer_emulator.clock import to_datetime, to_micros
 from defer_emulator.domain.clock_moves import ClockAction, ClockMove
-from defer_emulator.notify.events import ClockMoved
+from defer_emulator.notify.events import ClockMoved, CronMissed
 from defer_emulator.operations import ClockStatus, Search
 from defer_emulator.scheduler.clock_control import ClockControl, walk_alone
 
@@ -215,6 +215,23 @@ def test_next_says_when_nothing_is_due(bench: Bench) -> None:
     assert now(bench) == START
 
 
+def test_a_paused_cron_is_nothing_to_walk_to(bench: Bench) -> None:
+    bench.function("tick", cron="0 * * * *")
+    run(bench.operations.pause("tick"), immediate=True)
+    assert state(bench, ask(bench, "next")) == "nothing_due"
+    bench.function("send")
+    execution = bench.call("send", delay=DAY)
+    ask(bench, "next")
+    until(bench, lambda: bench.states(execution) == ["started"])
+    assert now(bench) == START + DAY
+    bench.succeed("send")
+    run(bench.operations.resume("tick"), immediate=True)
+    ask(bench, "next")
+    assert now(bench) == NOON + DAY + HOUR
+    assert bench.pool.started == ["send", "tick"]
+    assert not [event for event in bench.bus.events if isinstance(event, CronMissed)]
+
+
 # --- modes -----------------------------------------------------------------------------------------
 
 
@@ -344,7 +361,7 @@ def test_a_crash_between_the_step_and_the_cron_fires_the_cron_once(bench: Bench)
     with bench.store.write() as tx:
         control = ClockControl()
         control.take(tx)
-        assert control.step(tx, [to_micros(NOON.replace(hour=13))])
+        assert control.step(tx, [to_micros(NOON.replace(hour=13))], None)
     bench.start()
     bench.wait(minutes=1)
     assert [one.scheduled_at.hour for one in executions(bench, "tick")] == [13]
@@ -409,6 +426,19 @@ def test_without_an_emulator_next_finds_executions_and_crons(bench: Bench) -> No
         run(bench.operations.ask_clock("next"), immediate=True)
         walk_alone(bench.store)
         assert now(bench) == expected
+
+
+def test_without_an_emulator_a_paused_cron_is_nothing_to_walk_to(bench: Bench) -> None:
+    bench.function("tick", cron="0 * * * *")
+    bench.crash()
+    run(bench.operations.pause("tick"), immediate=True)
+    move = run(bench.operations.ask_clock("next"), immediate=True)
+    assert walk_alone(bench.store) == []
+    assert (state(bench, move), now(bench)) == ("nothing_due", START)
+    run_call(bench, "unknown", delay=DAY)
+    run(bench.operations.ask_clock("next"), immediate=True)
+    assert walk_alone(bench.store) == []
+    assert now(bench) == START + DAY
 
 
 def test_crons_that_were_missed_before_are_told_not_fired(bench: Bench) -> None:
