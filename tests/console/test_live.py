@@ -110,7 +110,7 @@ def test_an_emulator_that_has_gone_is_told_and_one_that_comes_back_is_followed_o
     project = shop(tmp_path / "shop", "send_mail")
     context = browser.new_context()
     page = context.new_page()
-    with project.dev("--no-open").ready() as dev:
+    with project.dev("--no-open", "--port", "0").ready() as dev:  # one that no other test takes meanwhile
         url = dev.url
         page.goto(f"{url}/functions")
         page.locator("#live[data-state=live]").wait_for()
