@@ -12,7 +12,7 @@ from defer_cli.names import snake_case
 from defer_cli.session import Session
 from defer_client.errors import DeferError, InvalidArguments, UnknownFunction
 from defer_client.models import Arguments
-from defer_emulator.domain.functions import FunctionSpec, Parameter, RegisteredFunction
+from defer_emulator.domain.functions import ANY, FunctionSpec, Parameter, RegisteredFunction
 from defer_emulator.domain.ids import function_id
 from defer_emulator.domain.signature import check_arguments
 
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from defer_emulator.project.check import Imported
     from defer_emulator.project.finder import SourceFile
     from defer_emulator.project.parser import FoundFunction
-
-ANY = (
-    Parameter(name="args", kind="var_positional", required=False),
-    Parameter(name="kwargs", kind="var_keyword", required=False),
-)
-"""The parameters of a function that cannot be looked at: its server judges the arguments."""
 
 
 def known_functions(session: Session) -> list[RegisteredFunction]:
@@ -113,7 +107,7 @@ def _stand_in(source: SourceFile) -> FunctionSpec:
         line=parsed.place.line if parsed else 1,
         kind=parsed.kind if parsed else "background",
         cron=cron if isinstance(cron, str) else None,
-        parameters=tuple((parsed and parsed.parameters) or ()),
+        parameters=ANY if parsed is None or parsed.parameters is None else parsed.parameters,
     )
 
 

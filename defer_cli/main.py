@@ -50,9 +50,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _invoke(given: list[str], session: object) -> int:
-    from click.exceptions import Exit
+    import warnings
 
-    from defer_cli.registry import root_command
+    with warnings.catch_warnings():
+        # typer uses what the newest click calls deprecated: no business of who has asked for errors
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from click.exceptions import Exit
+
+        from defer_cli.registry import root_command
 
     try:
         with root_command().make_context("defer", [*given], obj=session) as context:  # it takes words away

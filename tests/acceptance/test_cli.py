@@ -647,3 +647,10 @@ def test_an_unexpected_error_is_kept_in_a_file(project: TempProject, tmp_path: P
     (report,) = tmp_path.glob("defer-report-*")
     assert str(report) in done.stderr
     assert "ZeroDivisionError: ours" in report.read_text()
+
+
+def test_who_makes_errors_of_warnings_is_not_told_those_of_our_libraries(project: TempProject) -> None:
+    project.call("greet", "Ada")
+    assert "greet" in project.run("list", PYTHONWARNINGS="error").stdout
+    with project.dev(PYTHONWARNINGS="error").ready():
+        project.wait_for("@last", "succeed")

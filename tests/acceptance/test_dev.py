@@ -92,6 +92,16 @@ def test_a_broken_file_stops_its_own_function_only_and_its_executions_wait(proje
         project.wait_for(waiting, "succeed")
 
 
+def test_a_function_that_never_imported_takes_any_arguments_and_waits(project: TempProject) -> None:
+    with project.dev().ready() as dev:
+        project.write("leave", "async def leave(name: str) -> str:\n    return 'never closed")
+        dev.says("leave.py", 5)
+        waiting = project.call("leave", "--name", "Ada")
+        assert project.execution(waiting)["state"] == "created"
+        project.write("leave", GREET.replace("greet", "leave"))
+        project.wait_for(waiting, "succeed")
+
+
 def test_a_second_one_is_refused_and_names_the_first(project: TempProject) -> None:
     with project.dev().ready() as dev:
         second = project.run("dev", check=False)

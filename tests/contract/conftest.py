@@ -8,15 +8,10 @@ from pathlib import Path
 import pytest
 
 from defer_emulator.clock import ManualClock
-from defer_emulator.domain.functions import Parameter
+from defer_emulator.domain.functions import ANY
 from defer_emulator.store.store import Store
 from tests.contract.case import OPENERS, Case
 from tests.unit.store.world import World, spec
-
-ANY = (
-    Parameter(name="arguments", kind="var_positional", required=False),
-    Parameter(name="keywords", kind="var_keyword", required=False),
-)
 
 
 @pytest.fixture

@@ -29,6 +29,13 @@ class Parameter:
     default: str | None = None  # its repr
 
 
+ANY = (
+    Parameter(name="args", kind="var_positional", required=False),
+    Parameter(name="kwargs", kind="var_keyword", required=False),
+)
+"""The parameters of a function that cannot be looked at: whoever runs it judges the arguments."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FunctionSpec:
     """A function of the project with its options, as importing its file showed them."""
@@ -59,7 +66,14 @@ class BrokenFunction:
 
     def unseen(self, name: str) -> FunctionSpec:
         """Stands for its options until they are known."""
-        return FunctionSpec(name=name, module=self.module, file=self.file, line=self.line, kind="background")
+        return FunctionSpec(
+            name=name,
+            module=self.module,
+            file=self.file,
+            line=self.line,
+            kind="background",
+            parameters=ANY,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
