@@ -12,6 +12,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import uvloop
+
 from defer_client import __version__
 from defer_client.errors import Conflict
 from defer_emulator.backend import LocalBackend
@@ -69,7 +71,7 @@ def run_dev(root: Path, options: DevOptions) -> int:
         raise _already_running(root, held.pid) from None
     try:
         store = Store.open(root, durability=config.durability)
-        return asyncio.run(Emulator(root, config, options, store).serve())
+        return uvloop.run(Emulator(root, config, options, store).serve())
     finally:
         lock.release()
 

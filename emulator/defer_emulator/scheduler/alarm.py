@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 LONGEST_SLEEP = 60.0  # seconds: a machine clock that jumps is noticed at the latest then
@@ -37,6 +38,7 @@ class Alarm:
         if self._due is not None:
             self._due.cancel()
         delay = LONGEST_SLEEP if seconds is None else min(max(seconds, 0.0), LONGEST_SLEEP)
+        delay = math.ceil(delay * 1e3) / 1e3  # event loops count in ms: too soon, it would ring for nothing
         self._due = asyncio.get_running_loop().call_later(delay, self.at_once)
 
     def cancel(self) -> None:
