@@ -73,7 +73,10 @@ class Keyboard:
             termios.tcsetattr(self._file, termios.TCSANOW, modes)
         except termios.error:
             return
+        blocks = os.get_blocking(self._file)
         self._loop.add_reader(self._file, self._read)
+        # An event loop may change that, for all who share the terminal: what we print would get lost.
+        os.set_blocking(self._file, blocks)
 
     def _release(self) -> None:
         saved, self._saved = self._saved, None

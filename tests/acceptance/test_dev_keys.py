@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -78,6 +79,14 @@ def test_the_keys_do_what_the_help_says(project: TempProject, dev: Terminal) -> 
     dev.type("q")
     assert dev.wait() == 0
     assert "stopped" in dev.text
+
+
+def test_the_terminal_waits_for_what_is_printed_as_before(dev: Terminal) -> None:
+    press_until(dev, "h", "h  help")
+    for descriptor in (0, 1, 2):  # one file for all three, and for the shell
+        status = Path(f"/proc/{dev.process.pid}/fdinfo/{descriptor}").read_text()
+        flags = int(status.partition("flags:")[2].split()[0], 8)
+        assert not flags & os.O_NONBLOCK, "what comes too fast would be lost"
 
 
 def test_pasted_text_and_arrow_keys_are_no_keys(project: TempProject, dev: Terminal) -> None:
