@@ -47,7 +47,7 @@ class ClockControl:
 
     def abandon(self, tx: Transaction) -> None:
         """End the advance of an emulator that stops, or has died: the clock stays where it got."""
-        self.news, self._walk = [], None
+        self.news, self._walk, self.has_begun = [], None, False
         for move in tx.clock_moves():
             if move.state != "asked":
                 self._end(tx, move, "cancelled" if move.state == "cancelling" else "interrupted")

@@ -383,6 +383,17 @@ def test_a_clean_stop_ends_an_advance(bench: Bench) -> None:
     assert status(bench).mode == "running"
 
 
+def test_that_a_walk_has_begun_is_known_in_that_transaction_only(bench: Bench) -> None:
+    control = ClockControl()
+    run(bench.operations.ask_clock("advance", HOUR), immediate=True)
+    with bench.store.write() as tx:
+        control.take(tx)
+        assert control.has_begun
+    with bench.store.write() as tx:
+        control.abandon(tx)  # of an emulator that stops
+        assert not control.has_begun
+
+
 def test_an_advance_is_told_when_it_begins_and_when_it_ends(bench: Bench) -> None:
     walked(bench, to=DAY)
     first, second = [event for event in bench.bus.events if isinstance(event, ClockMoved)]
