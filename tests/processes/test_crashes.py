@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from defer_emulator.runner.leftovers import end_leftovers
 from defer_emulator.workers import tree
@@ -81,7 +82,7 @@ def test_running_attempt_dies_with_its_fork_server_and_the_next_one_runs(tmp_pat
             assert (await pool.run("pids")).end == "returned"
             assert pool.recorder.troubles
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 def test_spawned_workers_survive_a_new_base(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_spawned_workers_survive_a_new_base(tmp_path: Path) -> None:
             await pool.until(lambda: pool.recorder.troubles, "the loss of the base is noticed")
             assert (await pool.run("pids")).end == "returned"
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 def test_code_that_was_lost_is_loaded_as_soon_as_it_can_be(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_code_that_was_lost_is_loaded_as_soon_as_it_can_be(tmp_path: Path) -> No
             assert (await pool.run("pids")).end == "returned"
             assert sum("cannot be started" in one for one in said) == 1, "said once"
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 EMULATOR = """
@@ -178,5 +179,5 @@ def test_load_in_progress_is_ended_by_close(tmp_path: Path) -> None:
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
 
-    asyncio.run(main())
+    uvloop.run(main())
     assert living(tmp_path) == []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.processes.pools import load_request, running_pool, write_functions
 
@@ -42,7 +42,7 @@ def shown(root: Path, *, worker_start: str = "fork", **env: str) -> list[dict[st
                 found.append(json.loads(end.result))
                 assert pool.pool.execution_of(found[-1]["DEFER_EXECUTION_TOKEN"]) is not None
 
-    asyncio.run(main())
+    uvloop.run(main())
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from defer_emulator.runner.pace import DEPTH, LANES, Pace
 from tests.processes.pools import PoolUnderTest, running_pool, write_functions
@@ -46,7 +47,7 @@ def play(
             await pool.until(lambda: pool.pool.room >= room, "warm workers", wanting=LANES)
             await scenario(pool)
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def test_short_jobs_in_a_row_become_a_flood_and_a_long_one_ends_it(tmp_path: Pat
             await pool.run("sleeps", 0.01)
             assert not pool.pool.is_flooded
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 def test_a_worker_is_given_more_jobs_than_it_runs(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from defer_emulator.interpreter import WorkersUnavailable
 from defer_emulator.runner.describe import describe_project
@@ -33,7 +34,7 @@ def play(root: Path, scenario: Callable[[PoolUnderTest], Coroutine[Any, Any, Non
         async with running_pool(root, **options) as pool:
             await scenario(pool)
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 def test_facts_of_a_function_are_found_by_importing_it(tmp_path: Path) -> None:

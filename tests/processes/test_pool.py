@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from defer_client.models import ErrorCode
 from defer_emulator.domain.jobs import JobEnd
@@ -34,7 +35,7 @@ def play(root: Path, functions: dict[str, str], scenario: Scenario, **options: A
             await pool.load()
             await scenario(pool)
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 def run_one(

@@ -3,7 +3,6 @@ stand still make that moment as long as a test needs. Nothing is lost then, and 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from defer_emulator.runner.pace import DEPTH
 from defer_emulator.runner.process import WorkerProcess
@@ -89,7 +89,7 @@ def play(root: Path, scenario: Callable[[Race], Coroutine[Any, Any, None]], *, f
             races[0].stop()
             await scenario(races[0])
 
-    asyncio.run(main())
+    uvloop.run(main())
     return races[0]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from defer_client.models import Arguments, Attempt, Call, Execution, ExecutionFilters, Page
 from defer_client.sync import run
@@ -246,4 +247,4 @@ def test_a_project_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
     async def anext_of(changes: AsyncIterator[frozenset[Path]]) -> frozenset[Path]:
         return await asyncio.wait_for(changes.__anext__(), PATIENCE)
 
-    asyncio.run(main())
+    uvloop.run(main())

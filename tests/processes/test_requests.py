@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timezone
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from defer_client import wire
 from defer_client.errors import ExecutionNotCancellable
@@ -60,7 +60,7 @@ def play(root: Path, source: str, scenario: Callable[[PoolUnderTest], Coroutine[
             await pool.load()
             await scenario(pool)
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 def result_of(root: Path, source: str) -> Any:
