@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from defer_client.errors import BackendError
 from defer_client.models import (
     Arguments,
     Attempt,
@@ -17,6 +18,9 @@ from defer_client.models import (
     Page,
     PageOf,
 )
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Backend(Protocol):
@@ -88,3 +92,16 @@ class Backend(Protocol):
 
     async def now(self) -> datetime:
         """The emulator's clock, in UTC."""
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The event loop that a backend waits in. Raises `BackendError` where asyncio runs none."""
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise BackendError(
+            "this call waits in asyncio's event loop, and none runs here",
+            hint="under another one, such as trio's, use defer_client.sync in a thread of its own",
+        ) from None

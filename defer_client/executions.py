@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 
 from defer_client.durations import parse_when
 from defer_client.errors import InvalidRequest
@@ -18,6 +19,8 @@ from defer_client.models import (
 )
 from defer_client.options import WhenOption
 from defer_client.selection import current_backend
+
+K = TypeVar("K", Page, ExecutionFilters)
 
 
 async def get_execution(execution_id: str) -> Execution:
@@ -57,7 +60,9 @@ async def list_executions(
     >>> page = await list_executions(Page(first=50), failed)  # doctest: +SKIP
     >>> following = Page(first=50, after=page.page_info.end_cursor)  # doctest: +SKIP
     """
-    return await current_backend().list_executions(page or Page(), filters or ExecutionFilters())
+    return await current_backend().list_executions(
+        _made(Page, page, "page"), _made(ExecutionFilters, filters, "filters")
+    )
 
 
 async def list_execution_attempts(
@@ -65,7 +70,7 @@ async def list_execution_attempts(
 ) -> PageOf[Attempt]:
     """The runs of an execution, newest first. Raises `ExecutionNotFound`, `InvalidRequest`."""
     return await current_backend().list_execution_attempts(
-        _checked(execution_id), page or Page(), filters or ExecutionFilters()
+        _checked(execution_id), _made(Page, page, "page"), _made(ExecutionFilters, filters, "filters")
     )
 
 
@@ -74,6 +79,8 @@ async def cancel_execution(execution_id: str, force: bool = False) -> Execution:
 
     Raises `ExecutionNotFound`, `ExecutionNotCancellable`, `ExecutionAbortingAlreadyInProgress`.
     """
+    if not isinstance(force, bool):  # "no" would abort
+        raise InvalidRequest(f"force must be True or False, not {force!r:.80}")
     return await current_backend().cancel_execution(_checked(execution_id), force=force)
 
 
@@ -104,3 +111,11 @@ def _checked(execution_id: object) -> str:
         return execution_id
     hint = "pass its id: execution.id" if isinstance(execution_id, Execution) else ""
     raise InvalidRequest(f"execution_id must be text, not {type(execution_id).__name__}", hint=hint)
+
+
+def _made(kind: type[K], given: K | None, name: str) -> K:
+    if given is None:
+        return kind()
+    if isinstance(given, kind):
+        return given
+    raise InvalidRequest(f"{name} must be of type {kind.__name__}, not {type(given).__name__}")

@@ -10,7 +10,6 @@ from defer_client.errors import (
     ExecutionCancelled,
     ExecutionDiscarded,
     ExecutionFailed,
-    NotSerializable,
 )
 from defer_client.models import ErrorCode, Failure, Json, Outcome, State
 from defer_client.serialization import check_json
@@ -20,6 +19,8 @@ _ENDED = {
     State.ABORTED: (ExecutionAborted, "was aborted while it ran"),
     State.DISCARDED: (ExecutionDiscarded, "was discarded: it did not start before its discard_after"),
 }
+
+_LONGEST_ARGUMENTS = 16_384  # characters: a parser's error carries the whole text
 
 
 def failure_of(error: BaseException, code: ErrorCode = ErrorCode.USER) -> Failure:
@@ -77,6 +78,8 @@ def _module(name: str) -> object:
 
 
 def _message_of(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"the function called sys.exit({'' if error.code is None else repr(error.code)})"
     try:
         text = error.message if isinstance(error, DeferError) else str(error)
     except Exception as broken:
@@ -91,8 +94,11 @@ def _storable(text: str) -> str:
 
 def _arguments_of(error: BaseException) -> list[Json] | None:
     try:
-        arguments: list[Json] = check_json(error.args, "args")
-    except NotSerializable:
+        # Of `OSError` and the like, this is more than `args`.
+        made_by, made_of = tuple(error.__reduce__())[:2]
+        enough = made_by is type(error) and len(repr(made_of)) <= _LONGEST_ARGUMENTS
+        arguments: list[Json] = check_json(made_of if enough else error.args, "args")
+    except Exception:  # it is not JSON; `__reduce__` and `__repr__` are anybody's code
         return None
     return arguments
 

@@ -116,8 +116,8 @@ class DeferredFunction(Generic[P, T_co]):
         return getattr(coroutines, "_is_coroutine", None)
 
     @property
-    def _source(self) -> str | None:
-        return getattr(sys.modules.get(self.__module__), "__file__", None)
+    def _source(self) -> str:
+        return getattr(sys.modules.get(self.__module__), "__file__", None) or ""
 
     def _require_invocable(self) -> None:
         """Raises where applications must not start the function."""
@@ -346,6 +346,8 @@ def _deferred(function: F, user: str) -> F:
     name = getattr(given, "__name__", repr(given)[:80])
     if isinstance(given, ModuleType):
         hint = f"it is a module: from {name} import {name.rpartition('.')[2]}"
+    elif isinstance(given, PendingCall):
+        hint = f"pass the function itself, and the arguments to what comes back: {user}(...)(...)"
     else:
         hint = "decorate it with @defer"
     raise InvalidOption(f"{user} needs a deferred function, and {name} is none", hint=hint)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
-from weakref import WeakKeyDictionary
 
 import httpx
 
 from defer_client import errors, wire
 from defer_client._version import __version__
+from defer_client.backend import running_loop
 from defer_client.models import (
     Arguments,
     Attempt,
@@ -31,6 +31,7 @@ from defer_client.models import (
 )
 
 R = TypeVar("R")
+_Opening = AsyncGenerator[httpx.AsyncClient, None]
 
 PREFIX = "/public/v2"
 LONG_POLL = 20.0  # seconds that one request waits for a result
@@ -55,8 +56,9 @@ _BY_STATUS: dict[int, type[errors.DeferError]] = {
 class HttpBackend:
     """Speaks the HTTP API v2 of an endpoint such as `http://127.0.0.1:3337`.
 
-    Connections are kept, one set for each event loop. What can be repeated without harm is tried three
-    times when the connection breaks. Raises `NoBackendError` for an endpoint that is no URL.
+    Connections are kept, one set for each event loop, and closed when it ends. What can be repeated without
+    harm is tried three times when the connection breaks. Raises `NoBackendError` for an endpoint that is no
+    URL.
     """
 
     immediate = False
@@ -78,7 +80,7 @@ class HttpBackend:
         if execution_token:
             self._headers["Defer-Execution-Token"] = execution_token
         self._transport = transport
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._kept: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, _Opening]] = {}
 
     async def enqueue(self, call: Call) -> Execution:
         answer = await self._ask("PUT", "/executions", wire.call_to_json(call))
@@ -167,9 +169,9 @@ class HttpBackend:
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        kept = self._kept.get(asyncio.get_running_loop())
+        if kept is not None:
+            await kept[1].aclose()
 
     async def _results(self, execution_id: str, wait: float | None = None) -> httpx.Response:
         query = "" if wait is None else f"?wait={wait:.3f}"
@@ -203,22 +205,25 @@ class HttpBackend:
         conflict: type[errors.DeferError] = errors.Conflict,
     ) -> httpx.Response:
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
-        request = self._client().build_request(
+        client = await self._client()
+        request = client.build_request(
             method,
             f"{self._url}{PREFIX}{path}",
             content=content,
             headers=None if body is None else {"Content-Type": "application/json"},
             timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
         )
-        answer = await self._send(request, repeatable=repeatable or method == "GET")
+        answer = await self._send(client, request, repeatable=repeatable or method == "GET")
         if answer.is_success:
             return answer
         raise _error_of(answer, self._url, {**_BY_STATUS, 409: conflict})
 
-    async def _send(self, request: httpx.Request, *, repeatable: bool) -> httpx.Response:
+    async def _send(
+        self, client: httpx.AsyncClient, request: httpx.Request, *, repeatable: bool
+    ) -> httpx.Response:
         for wait in (*RETRY_WAITS, None):
             try:
-                return await self._client().send(request)
+                return await client.send(request)
             except httpx.TransportError as error:
                 # A connection that was never made has done nothing yet: any request may be repeated.
                 unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
@@ -243,18 +248,30 @@ class HttpBackend:
             f"{what}: the request may have been carried out or not", hint="look with `defer list`"
         )
 
-    def _client(self) -> httpx.AsyncClient:
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = httpx.AsyncClient(
-                auth=self._auth,
-                headers=self._headers,
-                transport=self._transport,
-                trust_env=not _is_local(self._url),  # a proxy cannot reach this machine's own ports
-                verify=self._url.startswith("https:"),  # certificates take 20 ms to load
-            )
-        return client
+    async def _client(self) -> httpx.AsyncClient:
+        loop = running_loop()
+        kept = self._kept.get(loop)
+        if kept is None:
+            for ended in [other for other in list(self._kept) if other.is_closed()]:  # without a clean end
+                self._kept.pop(ended, None)
+            opening = self._open(loop)
+            kept = self._kept[loop] = (await anext(opening), opening)
+        return kept[0]
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> _Opening:
+        """The loop's client. A loop ends the generators that were begun in it: so connections end with it."""
+        client = httpx.AsyncClient(
+            auth=self._auth,
+            headers=self._headers,
+            transport=self._transport,
+            trust_env=not _is_local(self._url),  # a proxy cannot reach this machine's own ports
+            verify=self._url.startswith("https:"),  # certificates take 20 ms to load
+        )
+        try:
+            yield client
+        finally:
+            self._kept.pop(loop, None)
+            await client.aclose()
 
 
 def _checked_url(endpoint: str) -> str:

@@ -135,7 +135,7 @@ class InlineBackend:
         failure: Failure | None = None
         try:
             result = await _value(call, execution)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failure = failure_of(error)
         finished_at = await self.now()
         execution = replace(

@@ -46,7 +46,7 @@ _opened: dict[tuple[int, Choice], Backend] = {}  # by process: connections do no
 
 
 def current_backend(source: str | None = None) -> Backend:
-    """The backend for a call made now. `source` is the file of the called function.
+    """The backend for a call made now. `source` is the file of the called function, "" if it has none.
 
     Raises `NoBackendError`, and what opening the backend raises.
     """
@@ -84,7 +84,15 @@ def _chosen(source: str | None) -> Choice:
             hint="add the argument defer_emulator to the test; where it really wants a server or a file,"
             " set DEFER_BACKEND=http or DEFER_BACKEND=local",
         )
-    return choose(os.environ, source)
+    return choose(os.environ, _imported() if source is None else source)
+
+
+def _imported() -> str | None:
+    """The file of a function that lies in a project: what a question about no function asks about."""
+    from defer_client.functions import declared
+
+    files = (function._source for function in list(declared.values()))
+    return next((file for file in files if find_project(file)), None)
 
 
 def _is_pytest() -> bool:
@@ -121,8 +129,9 @@ def choose(environment: Mapping[str, str], source: str | None) -> Choice:
         )
     project = find_project(source)
     if project is None:
+        here = _working_directory() or "the working directory, which was deleted,"
         raise NoBackendError(
-            f"no project found: there is no folder {STATE_FOLDER}/ in {_working_directory()} or above it, "
+            f"no project found: there is no folder {STATE_FOLDER}/ in {here} or above it, "
             "and DEFER_ENDPOINT is not set",
             hint="run `defer init` in the project's root, or set DEFER_ENDPOINT=http://127.0.0.1:3337",
         )

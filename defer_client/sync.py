@@ -11,6 +11,8 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, overload
 
 from defer_client import executions, functions
@@ -49,7 +51,7 @@ def run(coroutine: Coroutine[Any, Any, R], *, immediate: bool = False) -> R:
     import asyncio
 
     loop = _kept_loop()
-    if loop.thread is threading.current_thread():
+    if loop.thread is threading.current_thread() or _kept_loop_waits.get():
         return _in_another_thread(coroutine)
     future = asyncio.run_coroutine_threadsafe(coroutine, loop.loop)
     try:
@@ -117,6 +119,7 @@ class _Loop(NamedTuple):
 
 _loop: _Loop | None = None
 _lock = threading.Lock()
+_kept_loop_waits = ContextVar("defer_kept_loop_waits", default=False)  # for the code that looks
 
 
 def _kept_loop() -> _Loop:
@@ -127,20 +130,28 @@ def _kept_loop() -> _Loop:
             import asyncio
 
             loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=loop.run_forever, name="defer-sync", daemon=True)
+            thread = threading.Thread(target=_run_on, args=(loop,), name="defer-sync", daemon=True)
             thread.start()
             _loop = _Loop(loop, thread)
         return _loop
 
 
+def _run_on(loop: asyncio.AbstractEventLoop) -> None:
+    """For ever. What a function raises goes to who waits for it, but these end `run_forever` too."""
+    while not loop.is_closed():
+        with suppress(KeyboardInterrupt, SystemExit):
+            loop.run_forever()
+
+
 def _in_another_thread(coroutine: Coroutine[Any, Any, R]) -> R:
     """For blocking code that the kept loop itself runs: waiting for it there would wait for ever."""
     import asyncio
-    import contextvars
     from concurrent.futures import ThreadPoolExecutor
 
+    context = copy_context()
+    context.run(_kept_loop_waits.set, True)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
+        return pool.submit(context.run, asyncio.run, coroutine).result()
 
 
 def _forget_loop() -> None:

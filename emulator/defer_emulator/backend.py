@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from defer_client.backend import running_loop
 from defer_client.errors import (
     BackendError,
     CronInvocationError,
@@ -189,11 +190,9 @@ class LocalBackend:
             raise _not_ended(execution, timeout) from None
 
     def _watcher(self) -> Watcher:
-        import asyncio
-
         from defer_emulator.store.waiting import Watcher
 
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         watcher = self._watchers.get(loop)
         if watcher is None:
             watcher = self._watchers[loop] = Watcher(self._store, self._is_served)

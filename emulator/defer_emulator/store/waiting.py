@@ -14,7 +14,7 @@ QUICK, SLOW = 0.005, 0.025  # seconds between two looks
 _QUICK_FOR = 1.0  # seconds after the latest wait began
 _SAY_AFTER = 2.0  # seconds without an emulator
 
-_said = False  # once in a process
+_said = False  # once in a process, until something ends
 
 
 class Watcher:
@@ -74,7 +74,9 @@ class Watcher:
             self._poller = None
 
     def _deliver(self) -> None:
+        global _said
         for execution_id, outcome in self._store.outcomes(self._waiting).items():
+            _said = False
             for future in self._waiting.pop(execution_id):
                 if not future.done():
                     future.set_result(outcome)

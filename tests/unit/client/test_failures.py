@@ -51,11 +51,26 @@ def test_hostile_exceptions_become_failures_too() -> None:
     raised(ValueError("\udc80")).stack.encode()
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), KeyError("k"), OSError(2, "gone"), ValueError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no"),
+        KeyError("k"),
+        OSError(2, "gone"),
+        FileNotFoundError(2, "gone", "/a"),
+        OSError(18, "not here", "/a", None, "/b"),
+        json.JSONDecodeError("no", "{", 1),
+        ValueError(),
+    ],
+)
 def test_an_exception_is_rebuilt(error: Exception) -> None:
     rebuilt = rebuild(raised(error))
     assert type(rebuilt) is type(error)
-    assert repr(rebuilt) == repr(error)
+    assert (repr(rebuilt), str(rebuilt)) == (repr(error), str(error))
+
+
+def test_a_long_text_is_not_stored_twice_for_the_exception_of_its_parser() -> None:
+    assert raised(json.JSONDecodeError("no", "[" * 20_000, 1)).arguments == ["no: line 1 column 2 (char 1)"]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +91,15 @@ def test_an_exception_is_rebuilt(error: Exception) -> None:
 )
 def test_what_cannot_be_rebuilt_is_left_out(changes: dict[str, Any]) -> None:
     assert rebuild(replace(raised(ValueError("no")), **changes)) is None
+
+
+class Evil(Exception):
+    def __reduce__(self) -> str:
+        raise KeyError
+
+
+def test_what_cannot_be_taken_apart_is_a_failure_too() -> None:
+    assert rebuild(raised(Evil("x"))) is None
 
 
 def test_an_exception_that_would_say_something_else_is_left_out() -> None:

@@ -341,6 +341,11 @@ def test_an_application_cannot_start_a_cron(start: Any, backend: FakeBackend) ->
 # --- results ----------------------------------------------------------------------------------
 
 
+def test_a_call_in_place_of_its_function_says_what_to_write(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InvalidOption, match=r"pass the function itself.*await_result\(\.\.\.\)\(\.\.\.\)"):
+        await_result(add(1, 2))  # type: ignore[call-overload]
+
+
 def test_await_result_gives_the_value(backend: FakeBackend) -> None:
     backend.outcome = Outcome(execution=execution(state=State.SUCCEED), result=3)
 

@@ -362,6 +362,31 @@ def test_connections_are_kept_for_each_event_loop() -> None:
     assert len(accepted) == 1
 
 
+@pytest.mark.parametrize("cleanly", [True, False])
+def test_connections_end_with_their_event_loop(cleanly: bool) -> None:
+    class Transport(httpx.MockTransport):
+        async def aclose(self) -> None:
+            closed.append(self)
+
+    closed: list[object] = []
+    transport = Transport(Server(data()))
+    backend = HttpBackend("http://emulator:3337", transport=transport)
+    for _ in range(3):
+        if cleanly:
+            asyncio.run(backend.get_execution("x"))
+        else:
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(backend.get_execution("x"))
+            loop.close()
+    assert len(closed) == (3 if cleanly else 0)
+    assert len(backend._kept) == (0 if cleanly else 1)
+
+
+def test_outside_of_asyncio_the_error_says_what_to_do() -> None:
+    with pytest.raises(BackendError, match=r"asyncio.*\n.*defer_client.sync"):
+        HttpBackend("http://emulator:3337").get_execution("x").send(None)
+
+
 def test_a_server_that_cannot_wait_is_not_asked_in_a_tight_loop() -> None:
     server = Server(httpx.Response(202))
     begin = time.monotonic()

@@ -115,6 +115,26 @@ def test_else_the_project_of_the_called_function_is_found(
     assert find_project() is None
 
 
+def test_from_elsewhere_questions_go_where_the_calls_go(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (project / "src" / "app" / "f.py").write_text(
+        "from defer_client import defer\n@defer\nasync def f() -> None: ...\n"
+    )
+    code = (
+        "from defer_client import defer_enabled, sync; before = defer_enabled(); from f import f;"
+        "print(before, defer_enabled(), sync.get_execution(f.enqueue().id).function_name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        env={**os.environ, "PYTHONPATH": str(project / "src" / "app")},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("False True f\n", "")
+
+
 def test_a_project_that_was_deleted_is_not_found_again(project: Path) -> None:
     before = find_project()
     assert before is not None

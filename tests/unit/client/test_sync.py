@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,17 @@ def test_errors_come_through(backend: FakeBackend) -> None:
             sync.get_execution(execution())  # type: ignore[arg-type]
 
 
+def test_what_is_of_another_type_is_refused_before_anything_is_asked(backend: FakeBackend) -> None:
+    wrong: Any = {"first": 2}
+    with pytest.raises(InvalidRequest, match="page must be of type Page, not dict"):
+        sync.list_executions(wrong)
+    with pytest.raises(InvalidRequest, match="filters must be of type ExecutionFilters, not dict"):
+        sync.list_execution_attempts("x", None, wrong)
+    with pytest.raises(InvalidRequest, match="force must be True or False, not 'no'"):
+        sync.cancel_execution("x", force="no")  # type: ignore[arg-type]
+    assert backend.asked == []
+
+
 def test_the_async_forms_do_the_same(backend: FakeBackend) -> None:
     async def application() -> None:
         assert (await executions.get_execution("x")).id == "x"
@@ -111,11 +123,37 @@ sync.run(forever())
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_blocking_forms_work_in_a_forked_child() -> None:
+RECURSES = """
+from defer_client import defer, sync
+@defer
+def factorial(n: int) -> int: return 1 if n == 0 else n * sync.await_result(factorial)(n - 1)
+assert sync.await_result(factorial)(5) == 120
+"""
+
+ENDS = """
+from defer_client import defer, sync, ExecutionFailed
+@defer
+async def ends(error: str) -> None: raise {"exit": SystemExit(3), "interrupt": KeyboardInterrupt()}[error]
+for error, expected in ("exit", ExecutionFailed), ("interrupt", KeyboardInterrupt), ("exit", ExecutionFailed):
+    try: sync.await_result(ends)(error)
+    except expected as caught: assert error != "exit" or "sys.exit(3)" in str(caught)
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(
+            FORKS, marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"), id="in a fork"
+        ),
+        pytest.param(RECURSES, id="in functions that block for themselves"),
+        pytest.param(ENDS, id="of functions that end their thread"),
+    ],
+)
+def test_blocking_forms_work(script: str) -> None:
     environment = {**os.environ, "DEFER_BACKEND": "inline"}
     done = subprocess.run(
-        [sys.executable, "-c", FORKS], env=environment, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -51,6 +51,20 @@ async def test_without_an_emulator_it_is_said_once_and_the_wait_goes_on(
     assert str(world.store.root) in text
 
 
+async def test_it_is_said_again_when_something_has_ended_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(waiting, "_SAY_AFTER", 0.01)
+    monkeypatch.setattr(waiting, "_said", False)
+    watcher = Watcher(world.store, is_served=lambda: False)
+    for _ in range(2):
+        execution = world.enqueue()
+        wait = asyncio.ensure_future(watcher.wait(execution.id, 10))
+        await until(lambda: "defer dev" in capsys.readouterr().err)
+        world.run(execution)
+        await wait
+
+
 async def test_with_an_emulator_nothing_is_said(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from defer_client.errors import NotSerializable
 from defer_client.failures import failure_of
 from defer_client.models import ErrorCode, Failure
@@ -17,13 +19,6 @@ def failure_of_attempt(error: BaseException) -> Failure:
             stack=failure.stack,
             code=ErrorCode.OUT_OF_MEMORY,
         )
-    if isinstance(error, SystemExit):
-        return Failure(
-            name=failure.name,
-            message=f"the function called sys.exit({'' if error.code is None else repr(error.code)})",
-            stack=failure.stack,
-            code=ErrorCode.USER,
-        )
     if isinstance(error, NotSerializable) and error.path.startswith("result"):
-        return Failure(name=failure.name, message=failure.message, stack="", code=ErrorCode.USER)
+        return replace(failure, stack="")
     return failure
