@@ -7,6 +7,7 @@ import gc
 import os
 import secrets
 import signal
+from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -119,7 +120,7 @@ class Emulator:
             store=store,
             pool=self._make_pool,
             bus=self._bus,
-            backend_for=self._backend_for,
+            backend_for=self._backend,
             max_concurrency=config.max_concurrency,
             only=options.only,
             debug=self._debug_ports(),
@@ -159,9 +160,6 @@ class Emulator:
             on_trouble=self._trouble,
         )
         return self._pool
-
-    def _backend_for(self, parent: str) -> LocalBackend:
-        return self._backend(parent)
 
     def _backend(self, parent: str | None = None) -> LocalBackend:
         return LocalBackend(
@@ -213,19 +211,18 @@ class Emulator:
         end_leftovers(self._store.project_id)
         if (old := read_presence(self._root)) is not None:
             remove_stale(old.socket)
-        wake = WakeSocket()
         self._prepare_retention()
         try:
             await self._pool.open()
             self._scheduler.recover()
             if (started := await self._start(stop)) is not None:
-                await self._serve(stop, wake, *started)
+                with closing(WakeSocket()) as wake:  # not before: what a kill leaves, only its note names
+                    await self._serve(stop, wake, *started)
         finally:
             self._generations.close()
             for task in self._beside:
                 task.cancel()
             remove_presence(self._root)
-            wake.close()
             await self._pool.close()
             self._scheduler.close()
             if self._notifier is not None:
@@ -312,6 +309,7 @@ class Emulator:
         loading = asyncio.create_task(self._generations.load_first())
         asked = asyncio.create_task(stop.asked.wait())
         try:
+            await asyncio.sleep(0)  # else it would begin only after the imports of this process
             server = await self._start_server()
             await asyncio.wait({loading, asked}, return_when=asyncio.FIRST_COMPLETED)
             if loading.done():
@@ -352,7 +350,7 @@ class Emulator:
             self._operations(),
             settings,
             parent_of=self._pool.execution_of,
-            backend_for=self._backend_for,
+            backend_for=self._backend,
             is_ready=lambda: self._is_ready,
             start=partial(backend.enqueue, allow_cron=True),
         )

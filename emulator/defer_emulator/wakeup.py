@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from defer_emulator.presence import LATER
 
 FOLDER_PREFIX = "defer-"
+LONGEST_FOLDER = 80  # bytes of the path that the private folder is made in
 BURST = 64  # datagrams read in one go: one tick answers them all
 
 
@@ -20,7 +22,7 @@ class WakeSocket:
     those of projects may have more."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_temporary_folder()))
         self.path = self._folder / "wake"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
@@ -50,5 +52,11 @@ class WakeSocket:
 def remove_stale(path: str) -> None:
     """Remove the folder of a socket that a killed emulator left behind."""
     folder = Path(path).parent
-    if folder.name.startswith(FOLDER_PREFIX) and folder.parent == Path(tempfile.gettempdir()):
+    if folder.name.startswith(FOLDER_PREFIX) and folder.parent == Path(_temporary_folder()):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary_folder() -> str:
+    """The user's, unless its path is too long for a socket's to fit behind it."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= LONGEST_FOLDER else "/tmp"

@@ -117,6 +117,33 @@ def test_a_lock_that_a_killed_one_left_is_no_obstacle(project: TempProject) -> N
         project.wait_for(project.call("greet", "Ada"), "succeed")
 
 
+def test_one_killed_while_it_starts_leaves_no_temporary_folder(project: TempProject, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    hangs = "import time\nopen('importing', 'w').close()\ntime.sleep(600)\ndef hangs(): pass"
+    file = project.write("hangs", hangs)
+    with project.dev(TMPDIR=str(temporary)) as dev:
+        eventually(lambda: (project.root / "importing").exists(), "the import")
+        dev.kill()
+    file.unlink()
+    with project.dev(TMPDIR=str(temporary)).ready() as dev:
+        dev.signal(signal.SIGTERM)
+        dev.wait()
+    assert [path.name for path in temporary.iterdir()] == []
+
+
+def test_a_temporary_folder_with_a_long_path_is_no_obstacle(project: TempProject, tmp_path: Path) -> None:
+    temporary = tmp_path / ("long" * 25)  # a socket's path may have 104 bytes
+    temporary.mkdir()
+    with project.dev(TMPDIR=str(temporary)).ready() as dev:
+        project.wait_for(project.call("greet", "Ada"), "succeed")
+        socket = Path(json.loads((project.root / ".defer" / "emulator.json").read_text())["socket"])
+        assert socket.is_socket()
+        dev.kill()
+    with project.dev(TMPDIR=str(temporary)).ready():
+        assert not socket.parent.exists()
+
+
 def test_kill_9_leaves_no_process_after_two_seconds(project: TempProject) -> None:
     project.write(
         "stubborn",

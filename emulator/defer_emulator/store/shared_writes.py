@@ -48,9 +48,8 @@ class SharedWrites:
                         except DeferError as error:
                             answers.append((None, error))
             except Exception as error:  # nothing is written
-                if is_open and len(answers) < len(
-                    asked
-                ):  # it has come from an action: the others try again without it
+                if is_open and len(answers) < len(asked):
+                    # It has come from an action: the others try again without it.
                     _answer(asked.pop(len(answers))[1], None, error)
                     continue
                 answers = [(None, error)] * len(asked)
