@@ -278,7 +278,7 @@ class Scheduler:
             completions = [self._completion(attempt, end, now) for attempt, end in self._ended]
             completions += self._stale_aborts(foreign)
             settled = tx.settle(completions)
-            tx.append_logs(self._logs)
+            tx.append_logs([*self._logs, *self._releases(now)])
             discarded = tx.discard_due()
             crons = self._fire_crons(tx)
             self._take_answers((*foreign, *settled, *discarded))
@@ -304,10 +304,23 @@ class Scheduler:
         self._settled.set()
 
     def _completion(self, attempt: _Attempt, end: JobEnd, now: int) -> Completion:
-        if end.sequence in self._releasing and end.end == "killed":
+        if self._is_released(end):
             return settlement.release(attempt.running)
         policy = self._policy(attempt.running.function)
         return settlement.settle(end, policy, now=now, jitter=self._chance())
+
+    def _is_released(self, end: JobEnd) -> bool:
+        """Whether a clean stop puts it back."""
+        return end.sequence in self._releasing and end.end == "killed"
+
+    def _releases(self, now: int) -> list[LogChunk]:
+        """Where the log of one goes on that was put back: its attempt, which has not counted, begins anew."""
+        message = "put back by a stop of the emulator while it waited; it starts anew"
+        return [
+            LogChunk(sequence=end.sequence, attempt=end.attempt, time=now, stream="system", message=message)
+            for _, end in self._ended
+            if self._is_released(end)
+        ]
 
     def _interrupted(self, running: Running, now: int) -> Completion:
         return settlement.interrupt(running, self._policy(running.function), now=now, jitter=self._chance())

@@ -514,6 +514,9 @@ def test_a_drain_puts_a_parent_back_whose_child_comes_tomorrow(bench: Bench) -> 
     assert draining.done()
     row = bench.get(parent)
     assert (row.state, row.attempt) == (State.CREATED, 0)
+    (line,) = run(bench.backend.get_execution_logs(parent.id), immediate=True)
+    assert (line.stream, line.attempt) == ("system", 1)
+    assert "starts anew" in line.message
 
 
 def test_a_drain_lets_a_parent_go_on_whose_child_has_ended(bench: Bench) -> None:
