@@ -92,7 +92,7 @@ def _cron_after(old: RegisteredFunction | None, spec: FunctionSpec, now: int) ->
         return now
     if old.status == "removed":
         # An editor that replaces a file removes it for a moment: that must not cost a minute.
-        return max(old.cron_after, now - _GRACE)
+        return max(old.cron_after, now - _GRACE - 1)
     return old.cron_after
 
 
