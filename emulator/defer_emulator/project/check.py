@@ -15,7 +15,7 @@ from defer_emulator.project.callers import Callers, read_callers
 from defer_emulator.project.diagnostics import Diagnostic, in_order
 from defer_emulator.project.finder import Project, find_folders, load_project
 from defer_emulator.project.parser import UNKNOWN, FoundFunction, Given, NameUse, ParsedFile, parse_file
-from defer_emulator.project.rules import Facts, check_functions, import_problem
+from defer_emulator.project.rules import Facts, check_functions, finds_no_function, import_problem
 from defer_emulator.project.sources import Place
 from defer_emulator.project.usage import check_usage
 
@@ -138,7 +138,7 @@ def _with_imported(files: Iterable[ParsedFile], imported: Imported) -> tuple[Par
     specs: dict[str, dict[str, FunctionSpec]] = {}
     for spec in imported.functions:
         specs.setdefault(spec.file, {})[spec.name] = spec
-    plain = {each.file for each in imported.failures if "no background function" in each.message}
+    plain = {each.file for each in imported.failures if finds_no_function(each.message)}
     return tuple(
         _with_specs(parsed, specs.get(parsed.source.relative, {}), parsed.source.relative in plain)
         for parsed in files
@@ -199,7 +199,7 @@ def _import_problems(
 
 def _import_problem(parsed: ParsedFile | None, failure: ImportFailure) -> Diagnostic:
     """Where the file itself did not fail, the place is that of the name in it."""
-    if parsed is not None and "no background function" in failure.message:
+    if parsed is not None and finds_no_function(failure.message):
         place = parsed.own_place
         return import_problem(failure.file, place.line, failure.message, place.column)
     return import_problem(failure.at or failure.file, failure.line, failure.message)

@@ -66,7 +66,7 @@ def import_problem(file: str, line: int, message: str, column: int = 1) -> Diagn
         fix = f"install {missing[1]} where the workers run, or correct the name"
     elif "circular import" in message:
         fix = "move one of the two imports into the function that needs it"
-    elif "no background function" in message:
+    elif finds_no_function(message):
         code = "DF001"
         fix = "put @defer above all other decorators, at the top level of the file"
     elif message.startswith("`import "):
@@ -74,6 +74,11 @@ def import_problem(file: str, line: int, message: str, column: int = 1) -> Diagn
     else:
         fix = hint or "correct the line, or what it calls"
     return problem(code, file, message, fix, line=max(line, 1), column=max(column, 1))
+
+
+def finds_no_function(message: str) -> bool:
+    """Whether importing a file has failed because what bears its name is not deferred."""
+    return "no background function" in message
 
 
 def _at(parsed: ParsedFile, code: str, message: str, fix: str, place: Place) -> Diagnostic:

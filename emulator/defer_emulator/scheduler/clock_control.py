@@ -67,7 +67,7 @@ class ClockControl:
         if walk.target is None or walk.target <= now:
             self._end(tx, walk, "nothing_due" if walk.target is None else "done")
             return False
-        tx.set_clock(offset=tx.clock.offset, frozen_at=min(_given(walk.target, next_due, skipped)))
+        tx.set_clock(offset=tx.clock.offset, frozen_at=min(given(walk.target, next_due, skipped)))
         return True
 
     def _begin(self, tx: Transaction, move: ClockMove) -> None:
@@ -92,7 +92,8 @@ class ClockControl:
         self.news.append(moved)
 
 
-def _given(*moments: int | None) -> list[int]:
+def given(*moments: int | None) -> list[int]:
+    """Without those that are not known."""
     return [moment for moment in moments if moment is not None]
 
 
@@ -123,7 +124,7 @@ def walk_alone(store: SchedulerStore, on_progress: Callable[[int], None] = lambd
                 crons.update(tx.functions())
             tx.discard_due()
             missed += [due for due in fire(tx, crons) if due.missed]
-            moments = _given(tx.next_discard(), crons.next_due(paused=False), tx.next_pending())
+            moments = given(tx.next_discard(), crons.next_due(paused=False), tx.next_pending())
             control.step(tx, moments, crons.next_due(paused=True))
             now = tx.now
         on_progress(now)

@@ -23,7 +23,7 @@ from defer_client.retry import NO_RETRY, RetryPolicy
 from defer_emulator.domain import settlement
 from defer_emulator.domain.functions import BrokenFunction, FunctionSpec, RegisteredFunction
 from defer_emulator.scheduler.alarm import Alarm
-from defer_emulator.scheduler.clock_control import ClockControl
+from defer_emulator.scheduler.clock_control import ClockControl, given
 from defer_emulator.scheduler.crons import CronTable, Due, fire
 from defer_emulator.scheduler.ports import (
     Change,
@@ -231,8 +231,8 @@ class Scheduler:
         self._alarm.at_once()
 
     def poke(self) -> None:
-        """Another process has written. In a flood, or while nothing more could start, many such calls share
-        one tick."""
+        """Something was written that may be due. In a flood, or while nothing more could start, many such
+        calls share one tick."""
         if self._pool.is_flooded:
             self._alarm.within(FLOOD_INTERVAL)
         elif self._pool.room and self._free_places():
@@ -284,8 +284,7 @@ class Scheduler:
             self._take_answers((*foreign, *settled, *discarded))
             claim = self._claim(tx)
             self._take_answers(claim.cancelled, taken=len(claim.started))
-            due = (claim.next_due, tx.next_discard(), self._crons.next_due(paused=False))
-            moments = [moment for moment in due if moment is not None]
+            moments = given(claim.next_due, tx.next_discard(), self._crons.next_due(paused=False))
             skipped = self._crons.next_due(paused=True)
             quiet_in = self._quiet_in(claim) if self._clock.is_walking else None
             stepped = quiet_in == 0 and self._clock.step(tx, moments, skipped)
@@ -300,7 +299,7 @@ class Scheduler:
         self._send_answers()
         self._dispatch(now, claim)
         self._release_parked()
-        self._plan(claim, moments if skipped is None else [*moments, skipped], 0 if stepped else quiet_in)
+        self._plan(claim, given(*moments, skipped), 0 if stepped else quiet_in)
         self._settled.set()
 
     def _completion(self, attempt: _Attempt, end: JobEnd, now: int) -> Completion:
