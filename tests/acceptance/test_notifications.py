@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.projects import TempProject, eventually
-from tests.slack import PATH, Slack, slack_server
+from tests.slack import PATH, Slack
 
 pytestmark = pytest.mark.acceptance
-
-
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    with slack_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -13,15 +13,9 @@ from tests.console.client import Api
 from tests.console.conftest import OpenTab
 from tests.console.shop import shop
 from tests.projects import Dev, eventually
-from tests.slack import PATH, Slack, slack_server
+from tests.slack import PATH, Slack
 
 pytestmark = pytest.mark.acceptance
-
-
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    with slack_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from defer_emulator.notify.webhook import UnsafeAddress, Webhook, secrets_of, shown_address
-from tests.slack import PATH, Slack, slack_server
-
-
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    with slack_server() as server:
-        yield server
+from tests.slack import PATH, Slack
 
 
 def test_a_message_arrives_as_json(slack: Slack) -> None:
